@@ -1,0 +1,2 @@
+//! The binary `sockeye`.
+fn main() {}

@@ -1,0 +1,174 @@
+//! Text that was checked once: the one place that turns checked bytes into `str`.
+
+use crate::payload::Payload;
+use crate::utf8::{Utf8Error, Validator};
+use bytes::buf::Limit;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+use std::ops::Deref;
+
+/// The text of a message: a [`Payload`] that is known to be UTF-8.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Text(Payload);
+
+impl Text {
+    /// An empty text.
+    pub const fn new() -> Self {
+        Self(Payload::new())
+    }
+
+    /// A text with its own copy of `text`.
+    pub fn copy_from_str(text: &str) -> Self {
+        Self(Payload::copy_from_slice(text.as_bytes()))
+    }
+
+    /// The text as a string slice; no check is left to do.
+    #[expect(unsafe_code, reason = "every constructor has checked the bytes")]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: `Text` is only made from a `str`, or from bytes that passed the whole UTF-8 check.
+        unsafe { std::str::from_utf8_unchecked(&self.0) }
+    }
+
+    /// The bytes of the text.
+    pub fn into_payload(self) -> Payload {
+        self.0
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::copy_from_str(text)
+    }
+}
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        Self::copy_from_str(text)
+    }
+}
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+impl TryFrom<Payload> for Text {
+    type Error = Utf8Error;
+    fn try_from(payload: Payload) -> Result<Self, Utf8Error> {
+        check_whole(&payload)?;
+        Ok(Self(payload))
+    }
+}
+impl TryFrom<Bytes> for Text {
+    type Error = Utf8Error;
+    fn try_from(bytes: Bytes) -> Result<Self, Utf8Error> {
+        Self::try_from(Payload::from(bytes))
+    }
+}
+
+/// Checks a text that is all here.
+fn check_whole(bytes: &[u8]) -> Result<(), Utf8Error> {
+    simdutf8::compat::from_utf8(bytes)
+        .map(drop)
+        .map_err(|error| Utf8Error { valid_up_to: error.valid_up_to() })
+}
+
+/// The growing bytes of a message, of which a prefix has been checked.
+///
+/// It exists so that no unchecked byte can become part of a [`Text`]: the prefix only grows through
+/// [`check`](Self::check), and nobody can write to it again.
+#[derive(Debug, Default)]
+pub(crate) struct MessageBuffer {
+    bytes: BytesMut,
+    checked: usize,
+    validator: Validator,
+}
+
+impl MessageBuffer {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Appends bytes, not yet checked.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Room for at most `limit` more bytes, of which `reserve` are there without further allocation.
+    pub(crate) fn spare(&mut self, reserve: usize, limit: usize) -> Limit<&mut BytesMut> {
+        self.bytes.reserve(reserve);
+        (&mut self.bytes).limit(limit)
+    }
+
+    /// The bytes appended since the last check, to unmask them.
+    pub(crate) fn unchecked_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.checked..]
+    }
+
+    /// Accepts the bytes appended since the last check as they are (binary messages, compressed bytes).
+    pub(crate) fn accept(&mut self) {
+        self.checked = self.bytes.len();
+        self.validator = Validator::new();
+    }
+
+    /// Checks the bytes appended since the last check as the continuation of a text.
+    pub(crate) fn check(&mut self) -> Result<(), Utf8Error> {
+        self.validator.push(&self.bytes[self.checked..])?;
+        self.checked = self.bytes.len();
+        Ok(())
+    }
+
+    /// Ends a text. Fails where it stops inside a character.
+    pub(crate) fn into_text(self) -> Result<Text, Utf8Error> {
+        if self.checked < self.bytes.len() || !self.validator.is_complete() {
+            return Err(Utf8Error { valid_up_to: self.checked });
+        }
+        Ok(Text(self.into_payload()))
+    }
+
+    /// Ends a binary message. A buffer with much unused room is exchanged for a tight one.
+    pub(crate) fn into_payload(self) -> Payload {
+        if self.bytes.len() * 2 < self.bytes.capacity() {
+            return Payload::copy_from_slice(&self.bytes);
+        }
+        self.bytes.into()
+    }
+}
