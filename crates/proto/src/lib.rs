@@ -12,8 +12,11 @@
 pub mod close;
 mod error;
 pub mod extension;
+pub mod frame;
 pub mod handshake;
+pub mod header;
 mod limits;
+pub mod mask;
 mod message;
 mod payload;
 mod prepared;

@@ -1,0 +1,75 @@
+//! Masking (RFC 6455 5.3): XOR with a repeated four-byte key, in place.
+//!
+//! Short payloads, most of the world's traffic, stay on an inlined word loop. Long ones go to the widest kernel
+//! that the processor has. Every kernel is held against a naive oracle at every alignment and length.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(test)]
+mod tests;
+
+/// Payloads below this many bytes are masked without a call.
+const SHORT: usize = 64;
+
+/// Masks or unmasks `bytes`, and returns the key as the byte after them needs it, so that a payload can be
+/// handled in pieces.
+#[inline]
+pub fn mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    let len = bytes.len();
+    if len < SHORT {
+        by_words(bytes, key)
+    } else {
+        long(bytes, key)
+    }
+    rotate(key, len)
+}
+
+/// The key for the byte that stands `len` bytes further.
+#[inline]
+fn rotate(mut key: [u8; 4], len: usize) -> [u8; 4] {
+    key.rotate_left(len % 4);
+    key
+}
+
+fn long(bytes: &mut [u8], key: [u8; 4]) {
+    if key == [0; 4] {
+        return; // legal, and some peers do it to save the work (RFC 6455 5.3 only asks for unpredictable keys)
+    }
+    #[cfg(target_arch = "x86_64")]
+    if x86::mask(bytes, key) {
+        return;
+    }
+    by_blocks(bytes, key);
+}
+
+/// Eight bytes at a time.
+#[inline]
+fn by_words(bytes: &mut [u8], key: [u8; 4]) {
+    let wide = u64::from(u32::from_ne_bytes(key));
+    let wide = wide << 32 | wide;
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+/// 128 bytes at a time, in a form that the compiler turns into the widest instructions it may use.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
+fn by_blocks(bytes: &mut [u8], key: [u8; 4]) {
+    let mut wide = [0; 128];
+    for chunk in wide.as_chunks_mut().0 {
+        *chunk = key;
+    }
+    let (blocks, rest) = bytes.as_chunks_mut::<128>();
+    for block in blocks {
+        for (byte, key) in block.iter_mut().zip(&wide) {
+            *byte ^= key;
+        }
+    }
+    by_words(rest, key);
+}

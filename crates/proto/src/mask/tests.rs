@@ -1,0 +1,79 @@
+use super::*;
+use proptest::prelude::*;
+
+/// The definition in RFC 6455 5.3, one byte at a time.
+fn oracle(bytes: &mut [u8], key: [u8; 4]) {
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte ^= key[i % 4];
+    }
+}
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Every kernel at every alignment to 64 and every length to 300: right inside, untouched outside.
+#[test]
+fn every_kernel_at_every_alignment_and_length() {
+    let kernels: [(&str, fn(&mut [u8], [u8; 4])); 4] = [
+        ("mask", |bytes, key| drop(mask(bytes, key))),
+        ("by_words", by_words),
+        ("by_blocks", |bytes, key| by_blocks(bytes, key)),
+        ("long", long),
+    ];
+    let plain: Vec<u8> = (0..=255).cycle().take(512).collect();
+    for (name, kernel) in kernels {
+        for start in 0..64 {
+            for len in 0..300 {
+                let (mut got, mut expected) = (plain.clone(), plain.clone());
+                kernel(&mut got[start..start + len], KEY);
+                oracle(&mut expected[start..start + len], KEY);
+                assert!(got == expected, "{name} start {start} len {len}");
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_avx2_kernel_is_used_where_the_processor_has_it() {
+    let mut bytes = vec![0; 1000];
+    let has_avx2 = is_x86_feature_detected!("avx2");
+    assert_eq!(x86::mask(&mut bytes, KEY), has_avx2);
+    let mut expected = vec![0; 1000];
+    if has_avx2 {
+        oracle(&mut expected, KEY);
+    }
+    assert_eq!(bytes, expected);
+}
+
+proptest! {
+    #[test]
+    fn in_pieces_as_in_one(bytes in prop::collection::vec(any::<u8>(), 0..2000), key in any::<[u8; 4]>(), cuts in prop::collection::vec(0usize..2000, 0..6)) {
+        let mut expected = bytes.clone();
+        oracle(&mut expected, key);
+        let mut got = bytes;
+        let mut rest = got.as_mut_slice();
+        let mut piece_key = key;
+        for cut in cuts {
+            let (piece, behind) = rest.split_at_mut(cut.min(rest.len()));
+            piece_key = mask(piece, piece_key);
+            rest = behind;
+        }
+        mask(rest, piece_key);
+        prop_assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn an_all_zero_key_changes_nothing() {
+    let mut bytes = vec![7; 200];
+    assert_eq!(mask(&mut bytes, [0; 4]), [0; 4]);
+    assert_eq!(bytes, [7; 200]);
+}
+
+/// RFC 6455 5.7: a masked "Hello".
+#[test]
+fn rfc_6455_5_7() {
+    let mut bytes = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
+    mask(&mut bytes, KEY);
+    assert_eq!(&bytes, b"Hello");
+}
