@@ -10,7 +10,9 @@
 //! Beside them stand the opening handshake ([`handshake`]) and the extensions ([`extension`]).
 
 pub mod close;
+pub mod connection;
 mod error;
+mod event;
 pub mod extension;
 pub mod frame;
 pub mod handshake;
@@ -24,7 +26,9 @@ mod text;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
+pub use connection::{Connection, Inbound, Outbound};
 pub use error::ProtocolError;
+pub use event::{Cause, Closed, Control, Deadline, Event, Initiator, MessagePiece, Notice};
 pub use limits::{KeepAlive, Limits, Timing};
 pub use message::{Compress, Kind, Message};
 pub use payload::Payload;

@@ -3,7 +3,7 @@
 use crate::payload::Payload;
 use crate::utf8::{Utf8Error, Validator};
 use bytes::buf::Limit;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use std::fmt;
 use std::ops::Deref;
 
@@ -113,7 +113,7 @@ fn check_whole(bytes: &[u8]) -> Result<(), Utf8Error> {
 /// [`check`](Self::check), and nobody can write to it again.
 #[derive(Debug, Default)]
 pub(crate) struct MessageBuffer {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     checked: usize,
     validator: Validator,
 }
@@ -127,15 +127,29 @@ impl MessageBuffer {
         self.bytes.capacity()
     }
 
-    /// Appends bytes, not yet checked.
-    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+    /// All bytes, checked or not.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Appends bytes, not yet checked. The buffer grows by doubling, but never beyond `most` bytes for that.
+    pub(crate) fn extend(&mut self, bytes: &[u8], most: usize) {
+        self.reserve(bytes.len(), most);
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Room for at most `limit` more bytes, of which `reserve` are there without further allocation.
-    pub(crate) fn spare(&mut self, reserve: usize, limit: usize) -> Limit<&mut BytesMut> {
-        self.bytes.reserve(reserve);
-        (&mut self.bytes).limit(limit)
+    /// The room behind the bytes, `len` of them, to be filled from elsewhere.
+    pub(crate) fn spare(&mut self, len: usize, most: usize) -> Limit<&mut Vec<u8>> {
+        self.reserve(len, most);
+        (&mut self.bytes).limit(len)
+    }
+
+    fn reserve(&mut self, additional: usize, most: usize) {
+        let needed = self.bytes.len() + additional;
+        if needed > self.bytes.capacity() {
+            let target = needed.max((self.bytes.len() * 2).min(most));
+            self.bytes.reserve_exact(target - self.bytes.len());
+        }
     }
 
     /// The bytes appended since the last check, to unmask them.
@@ -146,7 +160,6 @@ impl MessageBuffer {
     /// Accepts the bytes appended since the last check as they are (binary messages, compressed bytes).
     pub(crate) fn accept(&mut self) {
         self.checked = self.bytes.len();
-        self.validator = Validator::new();
     }
 
     /// Checks the bytes appended since the last check as the continuation of a text.
@@ -156,15 +169,16 @@ impl MessageBuffer {
         Ok(())
     }
 
-    /// Ends a text. Fails where it stops inside a character.
+    /// Ends a text of which every byte went through [`check`](Self::check). Fails where it stops inside a character.
     pub(crate) fn into_text(self) -> Result<Text, Utf8Error> {
-        if self.checked < self.bytes.len() || !self.validator.is_complete() {
-            return Err(Utf8Error { valid_up_to: self.checked });
+        if self.validator.is_complete() {
+            Ok(Text(self.into_payload()))
+        } else {
+            Err(Utf8Error { valid_up_to: self.checked })
         }
-        Ok(Text(self.into_payload()))
     }
 
-    /// Ends a binary message. A buffer with much unused room is exchanged for a tight one.
+    /// Ends a message. A buffer with much unused room is exchanged for a tight one.
     pub(crate) fn into_payload(self) -> Payload {
         if self.bytes.len() * 2 < self.bytes.capacity() {
             return Payload::copy_from_slice(&self.bytes);

@@ -1,0 +1,252 @@
+//! Parsing: one step from the front of the input to at most one event.
+
+use super::super::assembly::{Assembly, Delivery, Head, message};
+use super::Inbound;
+use crate::close::CloseFrame;
+use crate::error::ProtocolError;
+use crate::event::{Control, Event, Initiator, MessagePiece};
+use crate::extension::Piece;
+use crate::frame::Step;
+use crate::header::{Header, Opcode};
+use crate::limits::Limits;
+use crate::message::Kind;
+use crate::payload::Payload;
+use bytes::{Buf, BytesMut};
+use std::time::Duration;
+
+/// Payloads of at least this many bytes that stand whole in the lent buffer are taken as slices of it, and shorter
+/// ones are copied out: a message never pins a block of 32 KiB for less than a quarter of it.
+const SLICE_MIN: usize = 8 << 10;
+
+/// More than one byte of deflate can ever give (1032, RFC 1951 3.2.5: 258 bytes for two bits).
+const MOST_INFLATED: usize = 1100;
+
+/// What one step of parsing came to.
+pub(super) enum Progress {
+    Event(Event),
+    More,
+    NeedInput,
+}
+
+impl From<Option<Event>> for Progress {
+    fn from(event: Option<Event>) -> Self {
+        event.map_or(Self::More, Self::Event)
+    }
+}
+
+/// Parsing.
+impl Inbound {
+    pub(super) fn advance(&mut self, input: &mut BytesMut) -> Result<Progress, ProtocolError> {
+        if let Some(event) = self.take_direct()? {
+            return Ok(event);
+        }
+        let window = self.window(input.len());
+        match self.frames.decode(&mut input[..window])? {
+            Step::NeedMore => Ok(Progress::NeedInput),
+            Step::Header { header, used } => {
+                input.advance(used);
+                self.on_header(&header)?;
+                Ok(Progress::More)
+            }
+            Step::Payload { len, end } if self.opcode.is_control() => {
+                debug_assert!(end, "control frames come whole");
+                let event = self.on_control(&input[..len])?;
+                input.advance(len);
+                Ok(Progress::Event(event))
+            }
+            Step::Payload { len, end } => self.on_data(input, Part { len, last: end && self.fin }),
+        }
+    }
+
+    fn on_header(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        self.counted += 1;
+        self.opcode = header.opcode;
+        let kind = match header.opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            Opcode::Continuation => {
+                self.fin = header.fin;
+                if self.head.delivery == Delivery::Whole {
+                    self.assembly().overhead += Limits::FRAGMENT_OVERHEAD;
+                    self.check_size(header.payload_len)?;
+                }
+                return Ok(());
+            }
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
+        };
+        self.fin = header.fin;
+        self.begun = false;
+        let transformed = match &mut self.extensions {
+            Some(extensions) => extensions.begin(kind, header.rsv)?,
+            None => false,
+        };
+        self.head = Head { kind, transformed, delivery: self.delivery };
+        if self.delivery == Delivery::Whole { self.check_size(header.payload_len) } else { Ok(()) }
+    }
+
+    /// Refuses, at its header, the frame with which the message would outgrow its limit.
+    fn check_size(&self, payload_len: u64) -> Result<(), ProtocolError> {
+        let held = self.assembly.as_ref().map_or(0, |assembly| assembly.buffer.len() + assembly.overhead);
+        match usize::try_from(payload_len) {
+            Ok(len) if len <= self.most_held().saturating_sub(held) => Ok(()),
+            _ => Err(ProtocolError::MessageTooBig(self.limits.max_message)),
+        }
+    }
+
+    /// The most bytes that are held of the message in progress. Deflate adds at most five bytes per 16 KiB block to
+    /// a message that it cannot shrink (RFC 1951 3.2.4), so a compressed message gets a little more.
+    pub(super) fn most_held(&self) -> usize {
+        let limit = self.limits.max_message;
+        if self.head.transformed { limit.saturating_add(limit / 1024 + 64) } else { limit }
+    }
+
+    fn on_control(&mut self, payload: &[u8]) -> Result<Event, ProtocolError> {
+        let control = match self.opcode {
+            Opcode::Close => {
+                let frame = CloseFrame::decode(payload)?;
+                self.assembly = None;
+                let now = self.heard;
+                self.closing(Initiator::Remote, now).handle_received(frame.clone());
+                Control::Close(frame)
+            }
+            Opcode::Ping => Control::Ping(Payload::copy_from_slice(payload)),
+            _ => Control::Pong { rtt: self.match_pong(payload), payload: Payload::copy_from_slice(payload) },
+        };
+        Ok(Event::Control(control))
+    }
+
+    fn match_pong(&mut self, payload: &[u8]) -> Option<Duration> {
+        let ping = self.ping.take_if(|ping| ping.payload == *payload)?;
+        let rtt = self.heard.saturating_duration_since(ping.at);
+        self.rtt_micros = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        Some(rtt)
+    }
+
+    fn on_data(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
+        let event = match self.head.delivery {
+            Delivery::Pieces => return self.on_piece(input, part),
+            Delivery::Whole if part.last && self.assembly.is_none() => Some(self.on_whole(input, part.len)?),
+            Delivery::Whole => {
+                let (head, most) = (self.head, self.most_held());
+                let assembly = self.assembly();
+                assembly.buffer.extend(&input[..part.len], most);
+                assembly.check(head)?;
+                input.advance(part.len);
+                if part.last { self.finish()? } else { None }
+            }
+        };
+        Ok(event.into())
+    }
+
+    /// A message that is here in one piece: nothing is assembled.
+    fn on_whole(&mut self, input: &mut BytesMut, len: usize) -> Result<Event, ProtocolError> {
+        let head = self.head;
+        let payload = if head.transformed {
+            let limit = self.limits.max_message;
+            let payload = self.decode(Piece { bytes: &input[..len], last: true }, limit)?;
+            input.advance(len);
+            payload
+        } else if len >= SLICE_MIN {
+            input.split_to(len).freeze().into()
+        } else {
+            let payload = Payload::copy_from_slice(&input[..len]);
+            input.advance(len);
+            payload
+        };
+        self.handle_message();
+        message(head.kind, payload).map(Event::Message)
+    }
+
+    fn finish(&mut self) -> Result<Option<Event>, ProtocolError> {
+        let Some(assembly) = self.assembly.take() else { return Ok(None) };
+        self.handle_message();
+        let kind = self.head.kind;
+        if !self.head.transformed {
+            return assembly.finish(kind).map(|message| Some(Event::Message(message)));
+        }
+        let limit = self.limits.max_message;
+        let payload = self.decode(Piece { bytes: assembly.buffer.as_slice(), last: true }, limit)?;
+        message(kind, payload).map(|message| Some(Event::Message(message)))
+    }
+
+    /// The plain form of compressed bytes.
+    fn decode(&mut self, piece: Piece<'_>, limit: usize) -> Result<Payload, ProtocolError> {
+        let Some(extensions) = &mut self.extensions else { return Ok(Payload::copy_from_slice(piece.bytes)) };
+        let plain = extensions.decode(piece, limit)?;
+        // A tight copy where the buffer grew far beyond what is in it.
+        let loose = plain.len() * 2 < plain.capacity();
+        Ok(if loose { Payload::copy_from_slice(&plain) } else { plain.into() })
+    }
+
+    /// How much of the input is looked at in this step: of compressed bytes that are delivered in pieces only so
+    /// many that their plain form stays near `max_message`, whatever they inflate to.
+    fn window(&self, len: usize) -> usize {
+        let limited = self.head.transformed && self.head.delivery == Delivery::Pieces;
+        if limited { len.min(self.piece_window()) } else { len }
+    }
+
+    /// At least a whole control frame's payload, which is never cut.
+    fn piece_window(&self) -> usize {
+        (self.limits.max_message / MOST_INFLATED).clamp(128, 4096)
+    }
+
+    fn on_piece(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
+        let Head { kind, transformed, .. } = self.head;
+        let payload = if transformed {
+            let limit = self.piece_window() * MOST_INFLATED;
+            self.decode(Piece { bytes: &input[..part.len], last: part.last }, limit)?
+        } else {
+            Payload::copy_from_slice(&input[..part.len])
+        };
+        input.advance(part.len);
+        if kind == Kind::Text {
+            let validator = &mut self.assembly().validator;
+            let checked = validator.push(&payload).is_ok() && (!part.last || validator.is_complete());
+            if !checked {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+        }
+        let first = !std::mem::replace(&mut self.begun, true);
+        if part.last {
+            self.assembly = None;
+            self.handle_message();
+        } else if payload.is_empty() && !first {
+            return Ok(Progress::More);
+        }
+        Ok(Progress::Event(Event::Piece(MessagePiece { kind, payload, first, last: part.last })))
+    }
+
+    /// Accounts for payload bytes that were read straight into the message.
+    fn take_direct(&mut self) -> Result<Option<Progress>, ProtocolError> {
+        let Some(assembly) = &mut self.assembly else { return Ok(None) };
+        let fresh = assembly.buffer.unchecked_mut();
+        if fresh.is_empty() {
+            return Ok(None);
+        }
+        let last = self.frames.take_direct(fresh) && self.fin;
+        assembly.check(self.head)?;
+        if last { Ok(self.finish()?.map(Progress::Event)) } else { Ok(Some(Progress::NeedInput)) }
+    }
+
+    fn handle_message(&mut self) {
+        if let Some(clocks) = &mut self.clocks {
+            clocks.message = self.heard;
+        }
+    }
+
+    pub(super) fn assembly(&mut self) -> &mut Assembly {
+        let deadline = match self.head.delivery {
+            Delivery::Whole => self.limits.timing.message.map(|timeout| self.heard + timeout),
+            Delivery::Pieces => None,
+        };
+        self.assembly.get_or_insert_with(|| Box::new(Assembly::new(deadline)))
+    }
+}
+
+/// Some bytes of a message's payload at the front of the input.
+#[derive(Clone, Copy)]
+struct Part {
+    len: usize,
+    /// Whether the message ends with them.
+    last: bool,
+}

@@ -1,0 +1,357 @@
+//! The outbound half: messages and answers go in, bytes come out.
+//!
+//! Everything accepted leaves in the order of acceptance. Answers to pings wait in a bounded lane of their own, and
+//! leave between frames. After the Close frame nothing leaves any more.
+
+use super::encode::{EncodeChain, OpenMessage};
+use super::queue::Queue;
+use crate::Role;
+use crate::close::CloseFrame;
+use crate::event::{Control, Notice};
+use crate::extension::{Encode, Rsv};
+use crate::header::{Header, MAX_CONTROL, Opcode};
+use crate::limits::Limits;
+use crate::payload::Payload;
+use crate::text::Text;
+use bytes::Buf;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Where a client's masking keys come from: fresh for each frame, and not to be guessed (RFC 6455 5.3).
+pub trait MaskKeys: Send {
+    /// The next key.
+    fn next_key(&mut self) -> [u8; 4];
+}
+
+impl<F: FnMut() -> [u8; 4] + Send> MaskKeys for F {
+    fn next_key(&mut self) -> [u8; 4] {
+        self()
+    }
+}
+
+/// The sending half of a connection: a [`Buf`] of what waits to be written, whose state changes only in `advance`.
+pub struct Outbound {
+    pub(super) queue: Queue,
+    pub(super) limits: Arc<Limits>,
+    /// A client's source of masking keys; a server has none.
+    keys: Option<Box<dyn MaskKeys>>,
+    pub(super) extensions: Option<Box<EncodeChain>>,
+    /// The message that is being sent in pieces.
+    pub(super) open: Option<Box<OpenMessage>>,
+    #[expect(clippy::box_collection, reason = "nearly always empty: 8 bytes per connection, not 32")]
+    notices: Option<Box<VecDeque<Notice>>>,
+    blocked_since: Option<Instant>,
+    phase: Phase,
+    high_water: u32,
+    superseded: u32,
+    bytes: u64,
+    counted: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The Close frame is queued.
+    Closing,
+    /// The Close frame is written, or nothing can be.
+    Finished,
+}
+
+/// Why a value was not taken; it comes back with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendError<T> {
+    /// What was to be sent.
+    pub value: T,
+    /// Why it was not.
+    pub reason: Refusal,
+}
+
+/// Why something was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The queue holds `max_queued` bytes: write some, then try again.
+    Full,
+    /// A Close frame was sent or the connection has ended.
+    Closed,
+    /// A message is being sent in pieces: finish it first.
+    MessageOpen,
+    /// No message is being sent in pieces: begin one first.
+    NoMessageOpen,
+    /// The text is not UTF-8: send it as binary, or mend it.
+    InvalidUtf8,
+    /// A control frame carries at most 125 bytes: shorten it.
+    ControlTooLong,
+    /// The close code must not stand in a Close frame: use 1000-1003, 1007-1014 or 3000-4999.
+    CloseCode,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the queue is full (max_queued): flush, then try again",
+            Self::Closed => "the connection is closing or closed",
+            Self::MessageOpen => "a message is being sent in pieces: finish it first",
+            Self::NoMessageOpen => "no message is being sent in pieces: begin one first",
+            Self::InvalidUtf8 => "the text is not UTF-8: send it as binary, or mend it",
+            Self::ControlTooLong => "a control frame carries at most 125 bytes: shorten it",
+            Self::CloseCode => "the close code must not be sent: use 1000-1003, 1007-1014 or 3000-4999",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+impl<T: fmt::Debug> std::error::Error for SendError<T> {}
+
+impl Outbound {
+    pub(super) fn new(
+        limits: Arc<Limits>,
+        keys: Option<Box<dyn MaskKeys>>,
+        encoders: Vec<Box<dyn Encode>>,
+    ) -> Self {
+        Self {
+            queue: Queue::default(),
+            limits,
+            keys,
+            extensions: (!encoders.is_empty()).then(|| Box::new(EncodeChain::new(encoders))),
+            open: None,
+            notices: None,
+            blocked_since: None,
+            phase: Phase::Open,
+            high_water: 0,
+            superseded: 0,
+            bytes: 0,
+            counted: 0,
+        }
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        if self.keys.is_some() { Role::Client } else { Role::Server }
+    }
+
+    /// Sends a ping, through the control lane.
+    pub fn ping(&mut self, payload: Payload, now: Instant) -> Result<(), SendError<Payload>> {
+        self.push_control(Opcode::Ping, payload.clone())?;
+        self.notify(Notice::Ping { payload, at: now });
+        Ok(())
+    }
+
+    /// Sends an unasked pong, through the control lane.
+    pub fn pong(&mut self, payload: Payload) -> Result<(), SendError<Payload>> {
+        self.push_control(Opcode::Pong, payload)
+    }
+
+    /// Begins the closing handshake behind everything accepted so far. After it nothing is accepted.
+    pub fn close(&mut self, frame: CloseFrame) -> Result<(), SendError<CloseFrame>> {
+        if self.phase != Phase::Open {
+            return Err(SendError { value: frame, reason: Refusal::Closed });
+        }
+        if frame.code != crate::CloseCode::NO_STATUS && !frame.code.is_sendable() {
+            return Err(SendError { value: frame, reason: Refusal::CloseCode });
+        }
+        self.queue_close(frame);
+        Ok(())
+    }
+
+    /// Takes what the inbound half says.
+    pub fn handle_control(&mut self, control: &Control) {
+        if self.phase != Phase::Open {
+            return; // RFC 6455 5.5.1: nothing leaves after the Close frame
+        }
+        match control {
+            Control::Ping(payload) => self.answer(Opcode::Pong, payload),
+            Control::SendPing(payload) => self.answer(Opcode::Ping, payload),
+            Control::SendPong => self.answer(Opcode::Pong, &[]),
+            // RFC 6455 5.5.1: the answer echoes the code.
+            Control::Close(frame) => self.queue_close(CloseFrame { code: frame.code, reason: Text::new() }),
+            Control::Fail(frame) => self.queue_close(frame.clone()),
+            Control::Pong { .. } => {}
+        }
+    }
+
+    /// What the inbound half has to be told.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        let notices = self.notices.as_mut()?;
+        let notice = notices.pop_front();
+        if notices.is_empty() {
+            self.notices = None;
+        }
+        notice
+    }
+
+    /// The transport takes no bytes now. Starts the write deadline, unless it runs already.
+    pub fn handle_blocked(&mut self, now: Instant) {
+        self.blocked_since.get_or_insert(now);
+    }
+
+    /// The transport cannot be written to any more: what waits is dropped.
+    pub fn handle_transport_error(&mut self) {
+        self.queue.clear();
+        self.open = None;
+        self.blocked_since = None;
+        self.phase = Phase::Finished;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.blocked_since? + self.limits.timing.write?)
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.handle_transport_error();
+            self.notify(Notice::Stalled);
+        }
+    }
+
+    /// Whether a message would be refused as [`Refusal::Full`].
+    pub fn is_full(&self) -> bool {
+        self.queue.queued() >= self.limits.max_queued
+    }
+
+    /// Whether messages are refused as [`Refusal::Closed`].
+    pub fn is_closed(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// Gives the queue a buffer to join small frames in, where it has none.
+    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
+        self.queue.lend(buffer);
+    }
+
+    /// Takes the queue's buffer back, once nothing waits in it, so that an idle connection owns none.
+    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        self.queue.reclaim()
+    }
+
+    /// The most bytes that have waited at once.
+    pub fn high_water(&self) -> usize {
+        self.high_water as usize
+    }
+
+    /// Pongs that were never sent because a newer one took their place in a full lane.
+    pub fn superseded_pongs(&self) -> u64 {
+        self.superseded.into()
+    }
+
+    /// Bytes of memory held: what waits, and what extensions keep.
+    pub fn retained(&self) -> usize {
+        self.queue.retained() + self.extensions.as_ref().map_or(0, |extensions| extensions.retained())
+    }
+
+    pub(super) fn traffic(&self) -> super::Traffic {
+        let extensions = self.extensions.as_deref();
+        super::Traffic {
+            bytes: self.bytes,
+            frames: self.counted,
+            wire: extensions.map_or(0, |chain| chain.wire),
+            plain: extensions.map_or(0, |chain| chain.plain),
+        }
+    }
+
+    /// Why a message of `len` bytes is not taken now.
+    pub(super) fn refusal(&self, len: usize) -> Option<Refusal> {
+        if self.phase != Phase::Open {
+            return Some(Refusal::Closed);
+        }
+        let queued = self.queue.queued();
+        // A message that finds the queue empty is always taken, or one above the limit could never leave.
+        (queued > 0 && queued.saturating_add(len) > self.limits.max_queued).then_some(Refusal::Full)
+    }
+
+    pub(super) fn push_frame(&mut self, frame: Frame) {
+        let key = self.keys.as_mut().map(|keys| keys.next_key());
+        let payload_len = frame.payload.len() as u64;
+        let header = Header { fin: frame.fin, rsv: frame.rsv, opcode: frame.opcode, mask: key, payload_len };
+        self.queue.push(&header, frame.payload);
+        self.counted += 1;
+        self.high_water = self.high_water.max(u32::try_from(self.queue.queued()).unwrap_or(u32::MAX));
+    }
+
+    fn push_control(&mut self, opcode: Opcode, payload: Payload) -> Result<(), SendError<Payload>> {
+        let reason = if self.phase != Phase::Open {
+            Refusal::Closed
+        } else if payload.len() > MAX_CONTROL {
+            Refusal::ControlTooLong
+        } else if !self.queue.lane_has_room(payload.len()) {
+            Refusal::Full
+        } else {
+            self.answer(opcode, &payload);
+            return Ok(());
+        };
+        Err(SendError { value: payload, reason })
+    }
+
+    fn answer(&mut self, opcode: Opcode, payload: &[u8]) {
+        let key = self.keys.as_mut().map(|keys| keys.next_key());
+        let payload_len = payload.len() as u64;
+        let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: key, payload_len };
+        self.superseded += self.queue.push_lane(&header, payload);
+        self.counted += 1;
+    }
+
+    fn queue_close(&mut self, frame: CloseFrame) {
+        let mut body = Vec::new();
+        frame.encode(&mut body);
+        self.push_frame(Frame { fin: true, rsv: Rsv::NONE, opcode: Opcode::Close, payload: body.into() });
+        self.open = None;
+        self.phase = Phase::Closing;
+        self.notify(Notice::Closing(frame));
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.notices.get_or_insert_default().push_back(notice);
+    }
+}
+
+/// A frame on its way out.
+pub(super) struct Frame {
+    pub(super) fin: bool,
+    pub(super) rsv: Rsv,
+    pub(super) opcode: Opcode,
+    pub(super) payload: Payload,
+}
+
+impl Buf for Outbound {
+    fn remaining(&self) -> usize {
+        self.queue.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.queue.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.queue.chunks_vectored(slices)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.queue.advance(count);
+        if count > 0 {
+            self.bytes += count as u64;
+            self.blocked_since = None;
+        }
+        if self.phase == Phase::Closing && self.queue.is_empty() {
+            self.phase = Phase::Finished;
+            self.notify(Notice::Flushed);
+        }
+    }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("phase", &self.phase)
+            .field("queued", &self.queue.queued())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! An idle connection is small: what it rarely needs stands behind a pointer.
+
+use super::*;
+
+#[test]
+fn halves_stay_small() {
+    assert!(size_of::<Inbound>() <= 144, "Inbound has {} bytes", size_of::<Inbound>());
+    assert!(size_of::<Outbound>() <= 144, "Outbound has {} bytes", size_of::<Outbound>());
+    assert!(size_of::<Event>() <= 64, "Event has {} bytes", size_of::<Event>());
+}
+
+#[test]
+fn a_message_goes_from_one_end_to_the_other() {
+    let now = epoch();
+    let (mut client, mut server) = (client(Limits::default(), now), server(Limits::default(), now));
+    client.outbound.feed("hello".into(), crate::Compress::Auto).unwrap();
+    let bytes = written(&mut client);
+    assert_eq!(bytes.len(), 2 + 4 + 5);
+    let events = read(&mut server, &mut BytesMut::new(), &bytes, now);
+    assert_eq!(events, [Event::Message("hello".into())]);
+}
