@@ -73,6 +73,8 @@ pub enum Notice {
     },
     /// The peer takes no bytes: the write deadline has passed.
     Stalled,
+    /// The transport cannot be written to any more; what it still holds may be read.
+    Broken,
 }
 
 /// How a connection ended.

@@ -174,6 +174,8 @@ impl Inbound {
             Notice::Ping { payload, at } => {
                 self.ping = Some(Box::new(PingInFlight { payload, at, awaited: false }));
             }
+            // The peer's Close frame may still be here to be read: the close deadline runs.
+            Notice::Broken => _ = self.closing(Initiator::Remote, now),
             Notice::Stalled => {
                 let closing = self.closing(Initiator::Local, now);
                 closing.handle_fault(Cause::Timeout(Deadline::Write));
@@ -238,7 +240,8 @@ impl Inbound {
         message + self.extensions.as_ref().map_or(0, |extensions| extensions.retained())
     }
 
-    pub(super) fn traffic(&self) -> super::Traffic {
+    /// Figures since the handshake.
+    pub fn traffic(&self) -> super::Traffic {
         let extensions = self.extensions.as_deref();
         super::Traffic {
             bytes: self.bytes,

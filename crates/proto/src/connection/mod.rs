@@ -82,6 +82,9 @@ impl Connection {
             self.outbound.handle_control(control);
             self.exchange(now);
         }
+        if let Some(Event::Closed(_)) = &event {
+            self.outbound.handle_transport_error(); // nothing that still waits can leave
+        }
         event
     }
 

@@ -56,8 +56,10 @@ enum Phase {
     Open,
     /// The Close frame is queued.
     Closing,
-    /// The Close frame is written, or nothing can be.
+    /// The Close frame is written.
     Finished,
+    /// The transport takes nothing more.
+    Broken,
 }
 
 /// Why a value was not taken; it comes back with the reason.
@@ -87,6 +89,13 @@ pub enum Refusal {
     ControlTooLong,
     /// The close code must not stand in a Close frame: use 1000-1003, 1007-1014 or 3000-4999.
     CloseCode,
+}
+
+impl Refusal {
+    /// Whether the same call may succeed later.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Full | Self::MessageOpen)
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -187,6 +196,11 @@ impl Outbound {
         notice
     }
 
+    /// Whether [`poll_notice`](Self::poll_notice) has something to say.
+    pub fn has_notice(&self) -> bool {
+        self.notices.is_some()
+    }
+
     /// The transport takes no bytes now. Starts the write deadline, unless it runs already.
     pub fn handle_blocked(&mut self, now: Instant) {
         self.blocked_since.get_or_insert(now);
@@ -197,7 +211,8 @@ impl Outbound {
         self.queue.clear();
         self.open = None;
         self.blocked_since = None;
-        self.phase = Phase::Finished;
+        self.phase = Phase::Broken;
+        self.notify(Notice::Broken);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
@@ -208,8 +223,8 @@ impl Outbound {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|due| due <= now) {
-            self.handle_transport_error();
             self.notify(Notice::Stalled);
+            self.handle_transport_error();
         }
     }
 
@@ -221,6 +236,11 @@ impl Outbound {
     /// Whether messages are refused as [`Refusal::Closed`].
     pub fn is_closed(&self) -> bool {
         self.phase != Phase::Open
+    }
+
+    /// Whether the transport has failed, so that what waited was lost.
+    pub fn is_broken(&self) -> bool {
+        self.phase == Phase::Broken
     }
 
     /// Gives the queue a buffer to join small frames in, where it has none.
@@ -248,7 +268,8 @@ impl Outbound {
         self.queue.retained() + self.extensions.as_ref().map_or(0, |extensions| extensions.retained())
     }
 
-    pub(super) fn traffic(&self) -> super::Traffic {
+    /// Figures since the handshake.
+    pub fn traffic(&self) -> super::Traffic {
         let extensions = self.extensions.as_deref();
         super::Traffic {
             bytes: self.bytes,

@@ -1,0 +1,259 @@
+//! The loop between the state machine and the transport: what a task does each time it is polled for reading.
+
+use crate::block;
+use crate::error::Error;
+use crate::sender::Mailbox;
+use crate::timer::{self, Timer};
+use crate::transport::{MustFlush, Transport};
+use bytes::BytesMut;
+use sockeye_proto::connection::Delivery;
+use sockeye_proto::{Closed, Event, Inbound, Message, MessagePiece};
+use std::task::{Context, Poll};
+
+/// The reading side of a connection: it owns the inbound half, the timer and what was read but not parsed.
+#[derive(Debug)]
+pub(crate) struct Driver<T> {
+    pub(crate) transport: T,
+    pub(crate) inbound: Inbound,
+    /// What was read and not parsed, in a buffer of its size; no buffer at all when there is none.
+    rest: BytesMut,
+    timer: Timer,
+    pub(crate) mailbox: Option<Box<Mailbox>>,
+    closed: Option<Box<Closed>>,
+    /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
+    pub(crate) discarded: u32,
+    is_shut: bool,
+}
+
+impl<T: Transport> Driver<T> {
+    pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
+        let timer = Timer::default();
+        Self { transport, inbound, rest, timer, mailbox: None, closed: None, discarded: 0, is_shut: false }
+    }
+
+    /// The parts that outlive a split.
+    pub(crate) fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Driver<U> {
+        let Self { transport, inbound, rest, timer, mailbox, closed, discarded, is_shut } = self;
+        Driver { transport: map(transport), inbound, rest, timer, mailbox, closed, discarded, is_shut }
+    }
+
+    /// How the connection ended, once it has.
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        self.closed.as_deref()
+    }
+
+    /// The next event; `None` once the connection has ended. What waits to be written is written when there is
+    /// nothing more to parse, so that the answers to one read leave in one write.
+    ///
+    /// Cancel-safe: everything that was read is in `self` whenever this is pending.
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        while self.closed.is_none() {
+            let event = match self.inbound.poll_event(&mut self.rest) {
+                Some(event) => event,
+                None => match self.poll_progress(cx) {
+                    Poll::Ready(Some(event)) => event,
+                    Poll::Ready(None) => continue,
+                    Poll::Pending => return Poll::Pending,
+                },
+            };
+            match event {
+                Event::Closed(closed) => self.handle_closed(closed, cx),
+                Event::Control(control) => {
+                    self.transport
+                        .outlet(cx, |outlet, _| outlet.queue(|outbound| outbound.handle_control(&control)));
+                    self.transport.set_must_flush(MustFlush::Yes);
+                    self.exchange(cx);
+                    return Poll::Ready(Some(Event::Control(control)));
+                }
+                event => return Poll::Ready(Some(event)),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Nothing is left to parse: writes, reads, and looks at the clock.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.rest.is_empty() {
+            self.rest = BytesMut::new();
+        }
+        while self.poll_mailbox(cx) & self.poll_write(cx) {}
+        if self.exchange(cx) {
+            return Poll::Ready(None);
+        }
+        if self.inbound.wants_shutdown() && !self.is_shut {
+            self.is_shut = self.transport.outlet(cx, super::transport::Outlet::poll_shutdown).is_ready();
+        }
+        if let Poll::Ready(event) = self.poll_read(cx) {
+            return Poll::Ready(event);
+        }
+        let deadline = self.inbound.poll_timeout();
+        let deadline =
+            self.transport.outbound(sockeye_proto::Outbound::poll_timeout).into_iter().chain(deadline).min();
+        if self.timer.poll(deadline, cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.handle_timeout(cx);
+        Poll::Ready(None)
+    }
+
+    /// Reads once, and parses the first event of it.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.rest.is_empty()
+            && let Some(mut room) = self.inbound.direct()
+        {
+            let read = std::task::ready!(self.transport.poll_read(&mut room, cx));
+            self.handle_read(read);
+            return Poll::Ready(None);
+        }
+        let mut block = block::take_read(&mut self.rest);
+        let Poll::Ready(read) = self.transport.poll_read(&mut block, cx) else {
+            block::return_read(block, &mut self.rest);
+            return Poll::Pending;
+        };
+        self.handle_read(read);
+        let event = self.inbound.poll_event(&mut block);
+        block::return_read(block, &mut self.rest);
+        Poll::Ready(event)
+    }
+
+    fn handle_read(&mut self, read: std::io::Result<usize>) {
+        match read {
+            Ok(0) => self.inbound.handle_eof(),
+            Ok(len) => self.inbound.handle_read(len, timer::now()),
+            Err(error) => self.inbound.handle_transport_error(error.kind()),
+        }
+    }
+
+    /// Carries the outbound half's notices to the inbound half. Whether there were any.
+    fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Some(notice) = self.transport.poll_notice(cx) {
+            self.inbound.handle_notice(notice, timer::now());
+            any = true;
+        }
+        any
+    }
+
+    fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let now = timer::now();
+        self.transport.outlet(cx, |outlet, _| outlet.outbound.handle_timeout(now));
+        self.exchange(cx);
+        while let Some(control) = self.inbound.handle_timeout(now) {
+            self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| outbound.handle_control(&control)));
+            self.transport.set_must_flush(MustFlush::Yes);
+            self.exchange(cx);
+        }
+    }
+
+    /// Takes what others have sent through their [`Sender`](crate::Sender)s, while there is room. Whether it took any.
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(mailbox) = &mut self.mailbox else { return false };
+        let mut any = false;
+        while mailbox.poll_waiting(cx)
+            && self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| mailbox.feed(outbound)))
+        {
+            any = true;
+        }
+        if any {
+            self.transport.set_must_flush(MustFlush::Yes);
+        }
+        any
+    }
+
+    /// Writes what this task has to write. Whether nothing waits any more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.transport.must_flush() {
+            return true;
+        }
+        let done = self.transport.outlet(cx, super::transport::Outlet::poll_flush).is_ready();
+        if done {
+            self.transport.set_must_flush(MustFlush::No);
+        }
+        done
+    }
+
+    /// The end: the transport is shut down as far as it can be at once, and dropped with the connection.
+    fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
+        self.rest = BytesMut::new();
+        self.closed = Some(closed);
+        self.mailbox = None;
+        self.transport.outlet(cx, |outlet, cx| {
+            outlet.outbound.handle_transport_error(); // nothing that still waits can leave
+            let _ = outlet.poll_shutdown(cx);
+        });
+        self.transport.wake_writer();
+    }
+
+    /// Writes until nothing waits. Does not read: a peer that does not read either meets the write deadline.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.transport.outlet(cx, super::transport::Outlet::poll_flush).is_ready() {
+                self.exchange(cx);
+                return Poll::Ready(());
+            }
+            let deadline = self.transport.outbound(sockeye_proto::Outbound::poll_timeout);
+            std::task::ready!(self.timer.poll(deadline, cx));
+            self.transport.outlet(cx, |outlet, _| outlet.outbound.handle_timeout(timer::now()));
+        }
+    }
+}
+
+/// What users receive.
+impl<T: Transport> Driver<T> {
+    /// The next whole message; `None` once the connection has ended cleanly.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        self.inbound.set_delivery(Delivery::Whole);
+        loop {
+            match std::task::ready!(self.poll_event(cx)) {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(Event::Piece(piece)) => self.discarded += u32::from(piece.last),
+                Some(_) => {}
+                None => return Poll::Ready(self.end()),
+            }
+        }
+    }
+
+    /// The next piece of a message; `None` once the connection has ended cleanly.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<MessagePiece>, Error>> {
+        self.inbound.set_delivery(Delivery::Pieces);
+        loop {
+            match std::task::ready!(self.poll_event(cx)) {
+                Some(Event::Piece(piece)) => return Poll::Ready(Ok(Some(piece))),
+                // It began while whole messages were asked for.
+                Some(Event::Message(message)) => {
+                    let kind = message.kind();
+                    let payload = message.into_payload();
+                    return Poll::Ready(Ok(Some(MessagePiece { kind, payload, first: true, last: true })));
+                }
+                Some(_) => {}
+                None => return Poll::Ready(self.end()),
+            }
+        }
+    }
+
+    /// The next piece of a message that has begun, so that the connection's end is an error, however clean.
+    pub(crate) fn poll_further_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<MessagePiece, Error>> {
+        let piece = std::task::ready!(self.poll_piece(cx))?;
+        Poll::Ready(match (piece, &self.closed) {
+            (Some(piece), _) => Ok(piece),
+            (None, Some(closed)) => Err(Error::new(closed)),
+            (None, None) => return Poll::Pending,
+        })
+    }
+
+    /// Reads on until the connection has ended; messages that still come are counted.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while std::task::ready!(self.poll_message(cx)?).is_some() {
+            self.discarded += 1;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The end that users see.
+    pub(crate) fn end<V>(&self) -> Result<Option<V>, Error> {
+        match &self.closed {
+            Some(closed) if !closed.is_clean() => Err(Error::new(closed)),
+            _ => Ok(None),
+        }
+    }
+}

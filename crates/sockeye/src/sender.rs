@@ -1,0 +1,127 @@
+//! Sending from anywhere: a cloneable handle with a bounded queue of its own.
+
+use sockeye_proto::connection::{Refusal, SendError};
+use sockeye_proto::{Compress, Message, Outbound, Payload, Prepared};
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// Sends to one connection from any task or thread. Clones send to the same connection.
+///
+/// What it sends leaves while the connection is being received from (`recv` and its kin), in the order in which it
+/// was sent, between the messages that the connection's own task sends.
+#[derive(Debug, Clone)]
+pub struct Sender(mpsc::Sender<Outgoing>);
+
+/// A message that waits for the connection's task.
+#[derive(Debug, Clone)]
+pub enum Outgoing {
+    /// For this connection alone.
+    Message(Message),
+    /// For many connections.
+    Prepared(Prepared),
+}
+
+impl From<Message> for Outgoing {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
+}
+impl From<&str> for Outgoing {
+    fn from(text: &str) -> Self {
+        Self::Message(text.into())
+    }
+}
+impl From<String> for Outgoing {
+    fn from(text: String) -> Self {
+        Self::Message(text.into())
+    }
+}
+impl From<Payload> for Outgoing {
+    fn from(payload: Payload) -> Self {
+        Self::Message(payload.into())
+    }
+}
+impl From<Prepared> for Outgoing {
+    fn from(message: Prepared) -> Self {
+        Self::Prepared(message)
+    }
+}
+impl From<&Prepared> for Outgoing {
+    fn from(message: &Prepared) -> Self {
+        Self::Prepared(message.clone())
+    }
+}
+
+impl Sender {
+    /// Waits for room, then queues the message. Fails, and gives the message back, once the connection has ended.
+    ///
+    /// Cancel-safe: a message whose future was dropped is not sent.
+    pub async fn send(&self, message: impl Into<Outgoing>) -> Result<(), SendError<Outgoing>> {
+        let sent = self.0.send(message.into()).await;
+        sent.map_err(|error| SendError { value: error.0, reason: Refusal::Closed })
+    }
+
+    /// Queues the message if there is room now: else it comes back, with [`Refusal::Full`].
+    pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), SendError<Outgoing>> {
+        self.0.try_send(message.into()).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(value) => SendError { value, reason: Refusal::Full },
+            mpsc::error::TrySendError::Closed(value) => SendError { value, reason: Refusal::Closed },
+        })
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// The receiving end, owned by the connection.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    queue: mpsc::Receiver<Outgoing>,
+    sender: mpsc::WeakSender<Outgoing>,
+    /// Taken from the queue, but the connection had no room for it.
+    next: Option<Outgoing>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(capacity: usize) -> (Self, Sender) {
+        let (sender, queue) = mpsc::channel(capacity);
+        (Self { queue, sender: sender.downgrade(), next: None }, Sender(sender))
+    }
+
+    /// A further handle, unless all of them are gone.
+    pub(crate) fn sender(&self) -> Option<Sender> {
+        self.sender.upgrade().map(Sender)
+    }
+
+    /// Whether a message waits for the connection.
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.next.is_none()
+            && let Poll::Ready(next) = self.queue.poll_recv(cx)
+        {
+            self.next = next;
+        }
+        self.next.is_some()
+    }
+
+    /// Moves the message that waits to the connection's queue. Whether there was room.
+    pub(crate) fn feed(&mut self, outbound: &mut Outbound) -> bool {
+        let Some(next) = self.next.take() else { return false };
+        let fed = feed(outbound, next);
+        let is_fed = fed.is_ok();
+        self.next = fed.err().filter(|refused| refused.reason.is_passing()).map(|refused| refused.value);
+        is_fed
+    }
+}
+
+fn feed(outbound: &mut Outbound, next: Outgoing) -> Result<(), SendError<Outgoing>> {
+    match next {
+        Outgoing::Message(message) => outbound
+            .feed(message, Compress::Auto)
+            .map_err(|error| SendError { value: Outgoing::Message(error.value), reason: error.reason }),
+        Outgoing::Prepared(message) => outbound
+            .feed_prepared(&message)
+            .map_err(|error| SendError { value: Outgoing::Prepared(message), reason: error.reason }),
+    }
+}

@@ -1,0 +1,146 @@
+//! What the driver needs of a transport, whole or halved between two tasks.
+
+use crate::{block, timer};
+use bytes::{Buf, BufMut};
+use sockeye_proto::{Notice, Outbound};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A way to read, and the outbound half with the way to write it.
+pub(crate) trait Transport {
+    /// What is written to.
+    type Writer: AsyncWrite + Unpin;
+
+    /// Reads some bytes; zero at the end.
+    fn poll_read(&mut self, buffer: &mut impl BufMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
+
+    /// Works on the outbound half. With a context, writing is polled under a waker that serves all who write.
+    fn outlet<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(&mut Outlet<Self::Writer>, &mut Context<'_>) -> R,
+    ) -> R;
+
+    /// Looks at the outbound half.
+    fn outbound<R>(&self, look: impl FnOnce(&Outbound) -> R) -> R;
+
+    /// What the outbound half has to tell the inbound half; whoever tells it later wakes this task.
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Option<Notice>;
+
+    /// Whether the reading task has to write what waits, because it queued it or because nobody else will.
+    fn must_flush(&self) -> bool;
+
+    /// The reading task has queued something, or has written everything.
+    fn set_must_flush(&mut self, must: MustFlush);
+
+    /// Wakes the task that writes, if that is another.
+    fn wake_writer(&self);
+}
+
+/// Whether the reading task has something to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MustFlush {
+    Yes,
+    No,
+}
+
+/// The outbound half and where it is written to.
+#[derive(Debug)]
+pub(crate) struct Outlet<W> {
+    pub(crate) outbound: Outbound,
+    pub(crate) writer: W,
+    /// Bytes were handed to the transport that it may hold back until it is flushed.
+    pub(crate) unflushed: bool,
+}
+
+impl<W: AsyncWrite + Unpin> Outlet<W> {
+    pub(crate) fn new(outbound: Outbound, writer: W) -> Self {
+        Self { outbound, writer, unflushed: false }
+    }
+
+    /// Queues something, in a buffer of the thread's.
+    pub(crate) fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
+        if !self.outbound.has_remaining() {
+            self.outbound.lend_buffer(block::take_write());
+        }
+        work(&mut self.outbound)
+    }
+
+    /// Whether anything waits to be written.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.unflushed || self.outbound.has_remaining()
+    }
+
+    /// Writes until nothing waits. A transport that fails takes nothing more; the reading task learns why.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.poll_write_all(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.outbound.handle_transport_error(),
+            Poll::Pending => {
+                self.outbound.handle_blocked(timer::now());
+                return Poll::Pending;
+            }
+        }
+        self.unflushed = false;
+        if let Some(buffer) = self.outbound.reclaim_buffer() {
+            block::return_write(buffer);
+        }
+        Poll::Ready(())
+    }
+
+    /// Tells the peer that nothing more will come, as far as that can be done now.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.writer).poll_shutdown(cx).map(drop)
+    }
+
+    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.outbound.has_remaining() {
+            match pin!(self.writer.write_buf(&mut self.outbound)).poll(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(_)) => self.unflushed = true,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.unflushed { Pin::new(&mut self.writer).poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+/// A transport in one piece: nothing is locked.
+#[derive(Debug)]
+pub(crate) struct Whole<S>(pub(crate) Outlet<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Whole<S> {
+    type Writer = S;
+
+    fn poll_read(&mut self, buffer: &mut impl BufMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        pin!(self.0.writer.read_buf(buffer)).poll(cx)
+    }
+
+    fn outlet<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(&mut Outlet<S>, &mut Context<'_>) -> R,
+    ) -> R {
+        work(&mut self.0, cx)
+    }
+
+    fn outbound<R>(&self, look: impl FnOnce(&Outbound) -> R) -> R {
+        look(&self.0.outbound)
+    }
+
+    fn poll_notice(&mut self, _: &mut Context<'_>) -> Option<Notice> {
+        self.0.outbound.poll_notice()
+    }
+
+    fn must_flush(&self) -> bool {
+        self.0.is_waiting()
+    }
+
+    fn set_must_flush(&mut self, _: MustFlush) {}
+
+    fn wake_writer(&self) {}
+}
