@@ -7,7 +7,8 @@
 pub mod deflate;
 mod grammar;
 
-pub use grammar::{GrammarError, Offer, Param, parse};
+pub use grammar::{GrammarError, Offer, Param, format, parse};
+pub(crate) use grammar::{is_token, is_token_byte};
 
 use crate::message::{Compress, Kind};
 use crate::prepared::Prepared;
