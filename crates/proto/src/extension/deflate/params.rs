@@ -202,15 +202,14 @@ impl Params {
     }
 
     fn write(self) -> Offer {
-        let flag = |set: bool, name| set.then(|| param(name, None));
         let client_bits = match self.client_max_window_bits {
             ClientBits::Absent => None,
             ClientBits::Plain => Some(param(CLIENT_MAX_WINDOW_BITS, None)),
             ClientBits::Limit(bits) => Some(param(CLIENT_MAX_WINDOW_BITS, Some(bits))),
         };
         let params = [
-            flag(self.server_no_context_takeover, SERVER_NO_CONTEXT_TAKEOVER),
-            flag(self.client_no_context_takeover, CLIENT_NO_CONTEXT_TAKEOVER),
+            self.server_no_context_takeover.then(|| param(SERVER_NO_CONTEXT_TAKEOVER, None)),
+            self.client_no_context_takeover.then(|| param(CLIENT_NO_CONTEXT_TAKEOVER, None)),
             self.server_max_window_bits.map(|bits| param(SERVER_MAX_WINDOW_BITS, Some(bits))),
             client_bits,
         ];
