@@ -1,0 +1,155 @@
+//! The sending half: compresses whole messages where that shrinks them, streamed ones piece by piece.
+
+use super::TAIL;
+use super::params::Side;
+use super::pool::{CodecPool, Compressor, Settings};
+use super::window::Window;
+use crate::extension::{Encode, Piece, Plain, Rsv};
+use crate::message::{Compress, Kind};
+use crate::prepared::Prepared;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::sync::Arc;
+
+/// What stands for an empty message: the first byte of the block whose rest is the tail (RFC 7692 7.2.3.6).
+const EMPTY: u8 = 0x00;
+
+/// The upper half of our keys to [`Prepared::transformed`]: "pmdf". An extension of another kind takes another.
+const PREPARED_KEY: u64 = 0x706d_6466 << 32;
+
+/// Compresses the messages of one connection.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    pool: Arc<dyn CodecPool>,
+    settings: Settings,
+    threshold: usize,
+    /// Our context, under takeover: the last bytes of the compressed messages, and of no others, because only of
+    /// those does the peer's inflater know.
+    window: Option<Window>,
+    /// The message that leaves in pieces.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    compressor: Compressor,
+    /// Whether a [`TAIL`] is held back. It leaves before the next piece, or never if there is none.
+    owes_tail: bool,
+}
+
+impl Encoder {
+    pub(super) fn new(own: Side, settings: Settings, threshold: usize, pool: Arc<dyn CodecPool>) -> Self {
+        let window = own.takeover.then(|| Window::new(own.window_bits));
+        Self { pool, settings, threshold, window, open: None }
+    }
+
+    /// A compressor that has nothing in its window, or what ours holds.
+    fn start(&self) -> Compressor {
+        let history = self.window.as_ref().map_or([&[][..]; 2], Window::parts);
+        start(&*self.pool, self.settings, history)
+    }
+
+    fn keep(&mut self, plain: &[u8]) {
+        if let Some(window) = &mut self.window {
+            window.push(plain);
+        }
+    }
+
+    fn wants(&self, message: &Plain<'_>) -> bool {
+        match message.compress {
+            Compress::Auto => message.bytes.len() >= self.threshold,
+            Compress::Always => true,
+            Compress::Never => false,
+        }
+    }
+
+    fn prepared_key(&self) -> u64 {
+        let Settings { window_bits, level, mem_level } = self.settings;
+        PREPARED_KEY | u64::from(window_bits) << 16 | u64::from(level) << 8 | u64::from(mem_level)
+    }
+}
+
+impl Encode for Encoder {
+    fn encode(&mut self, message: Plain<'_>, output: &mut BytesMut) -> Option<Rsv> {
+        if !self.wants(&message) {
+            return None;
+        }
+        let before = output.len();
+        let mut compressor = self.start();
+        compressor.compress(message.bytes, output);
+        self.pool.put_compressor(compressor);
+        if output.len() - before >= message.bytes.len() {
+            output.truncate(before);
+            return None;
+        }
+        self.keep(message.bytes);
+        Some(Rsv::RSV1)
+    }
+
+    fn begin(&mut self, _kind: Kind, compress: Compress) -> Option<Rsv> {
+        if let Some(abandoned) = self.open.take() {
+            self.pool.put_compressor(abandoned.compressor);
+        }
+        if compress == Compress::Never {
+            return None;
+        }
+        self.open = Some(Open { compressor: self.start(), owes_tail: false });
+        Some(Rsv::RSV1)
+    }
+
+    fn encode_piece(&mut self, piece: Piece<'_>, output: &mut BytesMut) {
+        let Some(mut open) = self.open.take() else {
+            output.extend_from_slice(piece.bytes); // a message that passes by
+            return;
+        };
+        if !piece.bytes.is_empty() {
+            if open.owes_tail {
+                output.extend_from_slice(&TAIL);
+            }
+            open.compressor.compress(piece.bytes, output);
+            open.owes_tail = true;
+            self.keep(piece.bytes);
+        }
+        if !piece.last {
+            self.open = Some(open);
+            return;
+        }
+        if !open.owes_tail {
+            output.put_u8(EMPTY);
+        }
+        self.pool.put_compressor(open.compressor);
+    }
+
+    /// A message that does not shrink comes back as it is, with no bit set, so that it is tried once and not once
+    /// for each connection.
+    fn prepared(&mut self, message: &Prepared) -> Option<(Rsv, Bytes)> {
+        if message.payload().len() < self.threshold {
+            return None;
+        }
+        // With an empty history whatever is negotiated, so that one form serves every connection.
+        let compressed = message.transformed(self.prepared_key(), |plain| {
+            let mut output = BytesMut::new();
+            let mut compressor = start(&*self.pool, self.settings, [&[]; 2]);
+            compressor.compress(plain, &mut output);
+            self.pool.put_compressor(compressor);
+            (output.len() < plain.len()).then(|| Bytes::copy_from_slice(&output))
+        });
+        let Some(compressed) = compressed else {
+            return Some((Rsv::NONE, message.payload().clone()));
+        };
+        self.keep(message.payload());
+        Some((Rsv::RSV1, compressed))
+    }
+
+    fn retained(&self) -> usize {
+        self.window.as_ref().map_or(0, Window::retained)
+    }
+}
+
+fn start(pool: &dyn CodecPool, settings: Settings, history: [&[u8]; 2]) -> Compressor {
+    let mut compressor = pool.take_compressor(settings).unwrap_or_else(|| Compressor::new(settings));
+    compressor.start(history);
+    compressor
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+use super::super::STEP;
+use super::super::pool::SharedPool;
+use super::super::tests::noise;
+use super::*;
+use proptest::prelude::*;
+
+const SETTINGS: Settings = Settings { window_bits: 12, level: 6, mem_level: 5 };
+const THRESHOLD: usize = 100;
+
+fn keeping() -> Encoder {
+    let own = Side { window_bits: SETTINGS.window_bits, takeover: true };
+    Encoder::new(own, SETTINGS, THRESHOLD, Arc::new(SharedPool::default()))
+}
+
+fn forgetting() -> Encoder {
+    Encoder { window: None, ..keeping() }
+}
+
+fn encode(encoder: &mut Encoder, bytes: &[u8], compress: Compress) -> Option<Vec<u8>> {
+    let mut output = BytesMut::from(&b"before"[..]);
+    let rsv = encoder.encode(Plain { kind: Kind::Text, bytes, compress }, &mut output);
+    assert!(output.starts_with(b"before"));
+    assert_eq!(rsv, (output.len() > 6).then_some(Rsv::RSV1));
+    rsv.map(|_| output[6..].to_vec())
+}
+
+fn piece(encoder: &mut Encoder, piece: Piece<'_>) -> Vec<u8> {
+    let mut output = BytesMut::new();
+    encoder.encode_piece(piece, &mut output);
+    output.to_vec()
+}
+
+fn more(bytes: &[u8]) -> Piece<'_> {
+    Piece { bytes, last: false }
+}
+
+fn last(bytes: &[u8]) -> Piece<'_> {
+    Piece { bytes, last: true }
+}
+
+/// RFC 7692 7.2.3.1
+const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+/// RFC 7692 7.2.3.2
+const SECOND_HELLO: [u8; 5] = [0xf2, 0x00, 0x11, 0x00, 0x00];
+
+#[test]
+fn writes_the_examples_of_the_rfc() {
+    for (mut encoder, second) in [(forgetting(), &HELLO[..]), (keeping(), &SECOND_HELLO)] {
+        encoder.begin(Kind::Text, Compress::Auto);
+        assert_eq!(piece(&mut encoder, last(b"Hello")), HELLO);
+        encoder.begin(Kind::Text, Compress::Auto);
+        assert_eq!(piece(&mut encoder, last(b"Hello")), second);
+    }
+}
+
+#[test]
+fn auto_begins_at_the_threshold() {
+    let text = [b'a'; THRESHOLD];
+    let mut encoder = forgetting();
+    assert!(encode(&mut encoder, &text, Compress::Auto).is_some());
+    assert!(encode(&mut encoder, &text[1..], Compress::Auto).is_none());
+    assert!(encode(&mut encoder, &text[1..], Compress::Always).is_some());
+    assert!(encode(&mut encoder, &text, Compress::Never).is_none());
+}
+
+#[test]
+fn what_does_not_shrink_stays_plain_and_out_of_the_window() {
+    let mut encoder = keeping();
+    assert_eq!(encode(&mut encoder, &noise(500), Compress::Always), None);
+    assert_eq!(encode(&mut encoder, b"", Compress::Always), None);
+    assert_eq!(encode(&mut encoder, b"Hello", Compress::Always), None);
+    assert_eq!(encoder.retained(), 0);
+    assert!(encode(&mut encoder, &[b'a'; 500], Compress::Never).is_none());
+    assert_eq!(encoder.retained(), 0);
+    assert!(encode(&mut encoder, &[b'a'; 500], Compress::Auto).is_some());
+    assert_eq!(encoder.window.as_ref().map(|window| window.parts().concat()), Some(vec![b'a'; 500]));
+}
+
+/// Ten bytes plain, and ten compressed.
+const EVEN: &[u8] = b"HelloHello";
+
+#[test]
+fn shrinking_is_by_a_byte_at_least() {
+    let mut encoder = forgetting();
+    let mut compressed = BytesMut::new();
+    encoder.start().compress(EVEN, &mut compressed);
+    assert_eq!(compressed.len(), EVEN.len());
+    assert_eq!(encode(&mut encoder, EVEN, Compress::Always), None);
+    let one_more = encode(&mut encoder, b"HelloHelloH", Compress::Always);
+    assert_eq!(one_more.map(|bytes| bytes.len()), Some(10));
+}
+
+#[test]
+fn a_context_makes_repetition_cheap() {
+    let text = noise(1000);
+    let mut keeping = keeping();
+    keeping.begin(Kind::Binary, Compress::Auto);
+    assert!(piece(&mut keeping, last(&text)).len() >= 1000);
+    assert!(encode(&mut keeping, &text, Compress::Auto).expect("known").len() < 50);
+    assert_eq!(keeping.retained(), 2048);
+
+    let mut forgetting = forgetting();
+    forgetting.begin(Kind::Binary, Compress::Auto);
+    piece(&mut forgetting, last(&text));
+    assert_eq!(encode(&mut forgetting, &text, Compress::Auto), None);
+    assert_eq!(forgetting.retained(), 0);
+}
+
+#[test]
+fn a_streamed_message_holds_each_tail_back_until_the_next_piece() {
+    let mut encoder = forgetting();
+    assert_eq!(encoder.begin(Kind::Text, Compress::Auto), Some(Rsv::RSV1));
+    assert_eq!(piece(&mut encoder, more(b"Hello")), HELLO);
+    assert_eq!(piece(&mut encoder, more(b"")), b"");
+    let next = piece(&mut encoder, more(b"Hello"));
+    assert_eq!(next, [&TAIL[..], &SECOND_HELLO].concat());
+    assert_eq!(piece(&mut encoder, last(b"")), b"");
+}
+
+#[test]
+fn a_streamed_message_without_a_byte_is_one_zero() {
+    // RFC 7692 7.2.3.6
+    let mut encoder = keeping();
+    encoder.begin(Kind::Text, Compress::Always);
+    assert_eq!(piece(&mut encoder, last(b"")), [0x00]);
+    encoder.begin(Kind::Text, Compress::Always);
+    assert_eq!(piece(&mut encoder, more(b"")), b"");
+    assert_eq!(piece(&mut encoder, more(b"")), b"");
+    assert_eq!(piece(&mut encoder, last(b"")), [0x00]);
+}
+
+#[test]
+fn a_streamed_message_may_pass_by() {
+    let mut encoder = keeping();
+    assert_eq!(encoder.begin(Kind::Text, Compress::Never), None);
+    assert_eq!(piece(&mut encoder, more(b"as it")), b"as it");
+    assert_eq!(piece(&mut encoder, last(b" is")), b" is");
+    assert_eq!(encoder.retained(), 0);
+}
+
+#[test]
+fn holds_a_compressor_only_inside_a_streamed_message() {
+    let pool = Arc::new(SharedPool::default());
+    let mut encoder = Encoder::new(Side { window_bits: 12, takeover: true }, SETTINGS, 0, pool.clone());
+    let idle = || {
+        let idle = pool.take_compressor(SETTINGS);
+        let any = idle.is_some();
+        if let Some(compressor) = idle {
+            pool.put_compressor(compressor);
+        }
+        any
+    };
+    assert!(!idle());
+    encode(&mut encoder, &[0; 500], Compress::Auto).expect("shrinks");
+    assert!(idle());
+    encoder.begin(Kind::Binary, Compress::Auto);
+    assert!(!idle());
+    piece(&mut encoder, more(b"Hello"));
+    assert!(!idle());
+    piece(&mut encoder, last(b"Hello"));
+    assert!(idle());
+
+    // One that is given up gives its compressor back when the next begins.
+    encoder.begin(Kind::Binary, Compress::Auto);
+    encoder.begin(Kind::Binary, Compress::Never);
+    assert!(idle());
+
+    let once = Prepared::new(vec![7_u8; 500]);
+    encoder.prepared(&once).expect("shrinks");
+    assert!(idle());
+}
+
+#[test]
+fn a_prepared_message_is_compressed_once_for_all_alike() {
+    let text = b"the same for many, ".repeat(50);
+    let message = Prepared::new(text.clone());
+    let (mut one, mut other) = (keeping(), forgetting());
+    encode(&mut one, &text, Compress::Auto).expect("shrinks");
+    let (rsv, first) = one.prepared(&message).expect("shrinks");
+    let (_, second) = other.prepared(&message).expect("shrinks");
+    assert_eq!(rsv, Rsv::RSV1);
+    assert_eq!(first.as_ptr(), second.as_ptr());
+    assert_eq!(encode(&mut other, &text, Compress::Auto).as_deref(), Some(&first[..]));
+    // Both messages are in the context now.
+    assert_eq!(one.window.map(|window| window.parts().concat()), Some(text.repeat(2)));
+    assert_eq!(other.retained(), 0);
+}
+
+#[test]
+fn a_prepared_message_is_compressed_for_each_setting() {
+    let message = Prepared::new(vec![7_u8; 500]);
+    let mut seen = Vec::new();
+    for settings in [
+        SETTINGS,
+        Settings { window_bits: 9, ..SETTINGS },
+        Settings { level: 1, ..SETTINGS },
+        Settings { mem_level: 9, ..SETTINGS },
+    ] {
+        let own = Side { window_bits: settings.window_bits, takeover: false };
+        let mut encoder = Encoder::new(own, settings, 0, Arc::new(SharedPool::default()));
+        seen.push(encoder.prepared(&message).expect("shrinks").1.as_ptr());
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn prepared_keys_name_the_extension_and_the_settings() {
+    assert_eq!(keeping().prepared_key(), 0x706d_6466_000c_0605);
+}
+
+#[test]
+fn a_prepared_message_that_does_not_shrink_is_tried_once() {
+    let mut encoder = keeping();
+    let message = Prepared::new(noise(500));
+    let (rsv, bytes) = encoder.prepared(&message).expect("as it is");
+    assert_eq!((rsv, bytes.as_ptr()), (Rsv::NONE, message.payload().as_ptr()));
+    assert_eq!(encoder.retained(), 0);
+    // The result is remembered under our key.
+    let made = message.transformed(encoder.prepared_key(), |_| unreachable!("computed before"));
+    assert_eq!(made, None);
+}
+
+#[test]
+fn a_prepared_message_under_the_threshold_is_left_alone() {
+    let mut encoder = keeping();
+    assert_eq!(encoder.prepared(&Prepared::new(vec![7; THRESHOLD - 1])), None);
+    assert!(encoder.prepared(&Prepared::new(vec![7; THRESHOLD])).is_some());
+}
+
+#[test]
+fn a_prepared_message_equal_in_length_stays_plain() {
+    let mut encoder =
+        Encoder::new(Side { window_bits: 12, takeover: false }, SETTINGS, 0, Arc::new(SharedPool::default()));
+    let (rsv, bytes) = encoder.prepared(&Prepared::new(EVEN.to_vec())).expect("as it is");
+    assert_eq!((rsv, &bytes[..]), (Rsv::NONE, EVEN));
+}
+
+proptest! {
+    /// Our output never refers further back than the window allows: an independent reader of that size reads it.
+    #[test]
+    fn keeps_to_the_window(bits in 9u8..=15, level in 1u8..=9, period in 100usize..5000) {
+        let settings = Settings { window_bits: bits, level, mem_level: 8 };
+        let own = Side { window_bits: bits, takeover: true };
+        let mut encoder = Encoder::new(own, settings, 0, Arc::new(SharedPool::default()));
+        let mut reader = zlib_rs::Inflate::new(false, bits);
+        let text = noise(period).repeat(3 + STEP / period);
+        for chunk in text.chunks(period / 2 + 1) {
+            encoder.begin(Kind::Binary, Compress::Always);
+            let mut wire = piece(&mut encoder, last(chunk));
+            wire.extend_from_slice(&TAIL);
+            let mut plain = vec![0; chunk.len() + 1];
+            // Output in small steps, so that only the reader's own window serves it.
+            let (mut read, mut written) = (0, 0);
+            while read < wire.len() {
+                let room = (written + 64).min(plain.len());
+                let counts = (reader.total_in(), reader.total_out());
+                let step = reader.decompress(&wire[read..], &mut plain[written..room], zlib_rs::InflateFlush::NoFlush);
+                prop_assert!(step.is_ok());
+                read += usize::try_from(reader.total_in() - counts.0).expect("within the slice");
+                written += usize::try_from(reader.total_out() - counts.1).expect("within the slice");
+            }
+            prop_assert_eq!(&plain[..written], chunk);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The engines, zlib-rs by its own safe API, and the pools that keep them between messages.
+
+use super::{STEP, TAIL};
+use bytes::BytesMut;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use zlib_rs::{DeflateConfig, DeflateFlush, InflateError, InflateFlush, Status};
+
+/// Where compressors and inflaters wait for the next message, of any connection.
+///
+/// A pool only stores. An engine is reset when a message takes it, so it may come back in any state, and a pool may
+/// drop what it has no room for. [`Stock`] does this for one thread, [`SharedPool`] for several.
+pub trait CodecPool: fmt::Debug + Send + Sync {
+    /// An idle inflater, or `None` to have a new one made.
+    fn take_inflater(&self) -> Option<Inflater>;
+
+    /// Takes back an inflater; any inflater serves any connection.
+    fn put_inflater(&self, inflater: Inflater);
+
+    /// An idle compressor whose [`settings`](Compressor::settings) are these, or `None` to have a new one made.
+    fn take_compressor(&self, settings: Settings) -> Option<Compressor>;
+
+    /// Takes back a compressor.
+    fn put_compressor(&self, compressor: Compressor);
+}
+
+/// What distinguishes compressors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Settings {
+    pub(super) window_bits: u8,
+    pub(super) level: u8,
+    pub(super) mem_level: u8,
+}
+
+/// A pool without a lock: idle engines up to a limit, the one that came last taken first.
+///
+/// When it is full, the compressor that has waited longest makes room, so that settings which are no longer in use
+/// do not stay.
+#[derive(Debug, Default)]
+pub struct Stock {
+    inflaters: Vec<Inflater>,
+    compressors: Vec<Compressor>,
+}
+
+impl Stock {
+    /// Idle engines of each sort: 8. That is at most 0.4 MB of inflaters, and 1.3 MB of compressors with the
+    /// default settings.
+    pub const MAX_IDLE: usize = 8;
+
+    /// See [`CodecPool::take_inflater`].
+    pub fn take_inflater(&mut self) -> Option<Inflater> {
+        self.inflaters.pop()
+    }
+
+    /// See [`CodecPool::put_inflater`].
+    pub fn put_inflater(&mut self, inflater: Inflater) {
+        if self.inflaters.len() < Self::MAX_IDLE {
+            self.inflaters.push(inflater);
+        }
+    }
+
+    /// See [`CodecPool::take_compressor`].
+    pub fn take_compressor(&mut self, settings: Settings) -> Option<Compressor> {
+        let at = self.compressors.iter().rposition(|idle| idle.settings == settings)?;
+        Some(self.compressors.remove(at))
+    }
+
+    /// See [`CodecPool::put_compressor`].
+    pub fn put_compressor(&mut self, compressor: Compressor) {
+        if self.compressors.len() == Self::MAX_IDLE {
+            self.compressors.remove(0);
+        }
+        self.compressors.push(compressor);
+    }
+}
+
+/// A [`Stock`] behind a lock, which is held only while an engine is taken or put back.
+#[derive(Debug, Default)]
+pub struct SharedPool(Mutex<Stock>);
+
+impl SharedPool {
+    fn with<R>(&self, act: impl FnOnce(&mut Stock) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl CodecPool for SharedPool {
+    fn take_inflater(&self) -> Option<Inflater> {
+        self.with(Stock::take_inflater)
+    }
+    fn put_inflater(&self, inflater: Inflater) {
+        self.with(|stock| stock.put_inflater(inflater));
+    }
+    fn take_compressor(&self, settings: Settings) -> Option<Compressor> {
+        self.with(|stock| stock.take_compressor(settings))
+    }
+    fn put_compressor(&self, compressor: Compressor) {
+        self.with(|stock| stock.put_compressor(compressor));
+    }
+}
+
+/// The state of one decompression; 47 KB, whatever the window.
+pub struct Inflater(Box<zlib_rs::Inflate>);
+
+/// What one call of [`Inflater::step`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Bytes taken from the input.
+    pub(super) consumed: usize,
+    /// Bytes written to the output.
+    pub(super) produced: usize,
+    /// Whether a final block has ended.
+    pub(super) ended: bool,
+}
+
+impl Inflater {
+    /// A new one. It reads every window, because it has the largest.
+    pub(super) fn new() -> Self {
+        Self(Box::new(zlib_rs::Inflate::new(false, 15)))
+    }
+
+    /// Forgets everything, then begins a stream whose blocks may refer to `history`, older part first.
+    pub(super) fn start(&mut self, history: [&[u8]; 2]) {
+        self.0.reset(false);
+        for part in history {
+            // A raw stream takes a dictionary at any time: this cannot fail.
+            let _ = self.0.set_dictionary(part);
+        }
+    }
+
+    /// Whether nothing has been read since the stream began.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.0.total_in() == 0
+    }
+
+    /// Reads as much of `input` as `output` has room for.
+    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, InflateError> {
+        let before = (self.0.total_in(), self.0.total_out());
+        let status = self.0.decompress(input, output, InflateFlush::NoFlush)?;
+        Ok(Step {
+            consumed: difference(before.0, self.0.total_in()),
+            produced: difference(before.1, self.0.total_out()),
+            ended: status == Status::StreamEnd,
+        })
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").finish_non_exhaustive()
+    }
+}
+
+/// The state of one compression; 165 KB with the default settings.
+pub struct Compressor {
+    stream: Box<zlib_rs::Deflate>,
+    settings: Settings,
+}
+
+impl Compressor {
+    /// A new one. The settings are within zlib's bounds, because [`Deflate`](super::Deflate) makes no others.
+    pub(super) fn new(settings: Settings) -> Self {
+        let config = DeflateConfig {
+            window_bits: -i32::from(settings.window_bits), // negative: a raw stream
+            level: settings.level.into(),
+            mem_level: settings.mem_level.into(),
+            ..DeflateConfig::default()
+        };
+        Self { stream: Box::new(zlib_rs::Deflate::new_with_config(config)), settings }
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Forgets everything, then begins a stream that may refer to `history`, older part first.
+    pub(super) fn start(&mut self, history: [&[u8]; 2]) {
+        self.stream.reset();
+        for part in history {
+            // A raw stream takes a dictionary between blocks: this cannot fail.
+            let _ = self.stream.set_dictionary(part);
+        }
+    }
+
+    /// Appends the compressed form of `plain`, all of it, without the [`TAIL`] that comes next.
+    pub(super) fn compress(&mut self, mut plain: &[u8], output: &mut BytesMut) {
+        let mut scratch = [0; STEP];
+        loop {
+            let before = (self.stream.total_in(), self.stream.total_out());
+            // zlib fails only on a state that is not valid, and this one is.
+            let status = self.stream.compress(plain, &mut scratch, DeflateFlush::SyncFlush);
+            debug_assert!(status.is_ok());
+            let produced = difference(before.1, self.stream.total_out());
+            plain = &plain[difference(before.0, self.stream.total_in())..];
+            output.extend_from_slice(&scratch[..produced]);
+            // Room left over says that the flush is complete.
+            if produced < STEP {
+                break;
+            }
+        }
+        if output.ends_with(&TAIL) {
+            output.truncate(output.len() - TAIL.len());
+        }
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// How far one of zlib's counters went within a call: never further than the slices of that call are long.
+fn difference(before: u64, after: u64) -> usize {
+    usize::try_from(after - before).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
