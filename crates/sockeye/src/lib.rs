@@ -1,11 +1,14 @@
 //! WebSocket client and server for tokio.
 
 mod block;
+#[cfg(feature = "deflate")]
+mod codec_pool;
 mod driver;
 mod error;
 mod mask_keys;
 mod sender;
 mod sending;
+pub mod server;
 mod split;
 mod streaming;
 mod timer;
@@ -14,6 +17,8 @@ mod websocket;
 
 pub use error::Error;
 pub use sender::{Outgoing, Sender};
+pub use server::accept;
+pub use sockeye_proto::extension;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,
     Payload, Prepared, ProtocolError, Role, Text, Timing,

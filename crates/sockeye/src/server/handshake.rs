@@ -1,0 +1,186 @@
+//! A request that was read and waits for its answer.
+
+use super::Server;
+use crate::timer;
+use crate::websocket::{Parts, WebSocket};
+use bytes::BytesMut;
+use sockeye_proto::connection::Setup;
+use sockeye_proto::handshake::{Accepted, Rejection, Request, ServerHandshake};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Room for the first read: nearly every request fits.
+const FIRST_READ: usize = 1024;
+
+/// How long a refused client may take to read its answer before the connection is dropped.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A request that keeps the protocol's rules, and the transport on which it came.
+///
+/// Dropping it drops the transport without an answer.
+#[derive(Debug)]
+pub struct Handshake<S> {
+    io: S,
+    server: Server,
+    request: Request,
+    /// What was read behind the request.
+    rest: BytesMut,
+    deadline: Instant,
+}
+
+/// Why a connection was not opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The request was answered with a status: it broke a rule of the protocol or of the configuration.
+    Rejected(Rejection),
+    /// The client ended the connection before its request was whole.
+    Eof,
+    /// The client did not take the answer in time.
+    Timeout,
+    /// The transport failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejection) => write!(f, "refused the request: {rejection}"),
+            Self::Eof => f.write_str("the client ended the connection before its request was whole"),
+            Self::Timeout => f.write_str("the client did not take the answer in the handshake's time"),
+            Self::Io(error) => write!(f, "the transport failed during the handshake: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AcceptError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for AcceptError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads the request's head, under the handshake's limits.
+pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    mut io: S,
+) -> Result<Handshake<S>, AcceptError> {
+    let mut handshake = ServerHandshake::new(server.head, timer::now());
+    let deadline = handshake.poll_timeout();
+    let mut input = BytesMut::with_capacity(FIRST_READ);
+    loop {
+        let rejection = match within(deadline, io.read_buf(&mut input)).await {
+            Ok(Ok(0)) => return Err(AcceptError::Eof),
+            Ok(Ok(_)) => match handshake.read(&mut input) {
+                Ok(None) => continue,
+                Ok(Some(request)) => {
+                    return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline });
+                }
+                Err(rejection) => rejection,
+            },
+            Ok(Err(error)) => return Err(error.into()),
+            Err(Elapsed) => match handshake.handle_timeout(timer::now()) {
+                Some(rejection) => rejection,
+                None => continue,
+            },
+        };
+        return Err(refuse(io, rejection, deadline).await);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
+    /// What the client asks for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Answers as the server is configured: accepts, or refuses what the configuration does not allow.
+    pub async fn accept(self) -> Result<WebSocket<S>, AcceptError> {
+        match self.request.accept(&self.server.policy) {
+            Ok(accepted) => self.complete(accepted).await,
+            Err(rejection) => Err(refuse(self.io, rejection, self.deadline).await),
+        }
+    }
+
+    /// Answers as `server` is configured, instead of the one that read the request; so a program chooses by the
+    /// request, such as a service by its path.
+    pub async fn accept_with(mut self, server: &Server) -> Result<WebSocket<S>, AcceptError> {
+        self.server = server.clone();
+        self.accept().await
+    }
+
+    /// Answers with a status, headers and a body of your own, and ends the connection. What came behind the request
+    /// is dropped unread: it may have been smuggled past a proxy.
+    ///
+    /// A page in a browser sees none of it. Where the client should know why, accept, and close with a code.
+    pub async fn reject(self, rejection: Rejection) -> Result<(), AcceptError> {
+        match refuse(self.io, rejection, self.deadline).await {
+            AcceptError::Rejected(_) => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    async fn complete(mut self, accepted: Accepted) -> Result<WebSocket<S>, AcceptError> {
+        write(&mut self.io, &accepted.encode(), self.deadline).await?;
+        let setup = Setup { limits: self.server.limits, codecs: accepted.codecs, mask_keys: None };
+        Ok(WebSocket::new(Parts { io: self.io, setup, rest: self.rest, subprotocol: accepted.subprotocol }))
+    }
+}
+
+/// Writes the refusal and ends the connection; the answer is the error that says so.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    rejection: Rejection,
+    deadline: Instant,
+) -> AcceptError {
+    // A request that came too late is answered all the same, in a moment more.
+    let deadline = deadline.max(timer::now() + LINGER);
+    if let Err(error) = write(&mut io, &rejection.encode(), deadline).await {
+        return error;
+    }
+    linger(&mut io).await;
+    AcceptError::Rejected(rejection)
+}
+
+/// Ends the writing side and reads what still comes, for a moment: with bytes unread, the end of the connection would
+/// be a reset, which may overtake the answer.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
+    let drain = async {
+        io.shutdown().await?;
+        let mut sink = [0; 1024];
+        while io.read(&mut sink).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = within(timer::now() + LINGER, drain).await; // whatever becomes of it, the connection ends here
+}
+
+async fn write<S: AsyncWrite + Unpin>(
+    io: &mut S,
+    bytes: &[u8],
+    deadline: Instant,
+) -> Result<(), AcceptError> {
+    let written = within(deadline, async {
+        io.write_all(bytes).await?;
+        io.flush().await
+    });
+    written.await.map_err(|Elapsed| AcceptError::Timeout)?.map_err(AcceptError::Io)
+}
+
+/// The deadline came first.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+pub(crate) async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| Elapsed)
+}
