@@ -1,5 +1,7 @@
 //! WebSocket client and server for tokio.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 mod block;
 #[cfg(feature = "deflate")]
 mod codec_pool;
@@ -18,6 +20,8 @@ mod websocket;
 pub use error::Error;
 pub use sender::{Outgoing, Sender};
 pub use server::accept;
+#[cfg(feature = "hyper")]
+pub use server::upgrade;
 pub use sockeye_proto::extension;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,
