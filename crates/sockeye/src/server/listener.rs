@@ -406,6 +406,6 @@ async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Whether the failure is that of the connection that was to be taken: the next one may be taken at once.
 fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::*;
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted)
 }

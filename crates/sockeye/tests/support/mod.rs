@@ -14,16 +14,16 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The lines of an opening request behind the first.
-pub const FIELDS: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const FIELDS: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// An opening request for `path`, with further lines.
-pub fn request(path: &str, fields: &str) -> Vec<u8> {
+pub(crate) fn request(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{FIELDS}{fields}\r\n").into_bytes()
 }
 
 /// A client's frame: `first` is its first byte.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let header = Header {
         fin: first & 0x80 != 0,
@@ -48,7 +48,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a response head, up to and with the empty line; what stands behind it stays.
-pub async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match io.read_u8().await {
@@ -60,19 +60,22 @@ pub async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// Reads to the end of the connection.
-pub async fn read_all(io: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+pub(crate) async fn read_all(io: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let _ = io.read_to_end(&mut all).await; // a reset is an end as well
     all
 }
 
 /// The status of a response head.
-pub fn status(head: &str) -> u16 {
-    head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no status in {head:?}"))
+pub(crate) fn status(head: &str) -> u16 {
+    head.split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("no status in {head:?}"))
 }
 
 /// Takes the server's frames off `bytes`: first byte and payload of each.
-pub fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+pub(crate) fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let Ok(Some((header, len))) = Header::decode(bytes) {
         let end = len + usize::try_from(header.payload_len).expect("a test's frame is small");
@@ -84,32 +87,32 @@ pub fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
 }
 
 /// The code of the Close frame that ends `bytes`.
-pub fn close_code(bytes: &[u8]) -> Option<u16> {
+pub(crate) fn close_code(bytes: &[u8]) -> Option<u16> {
     let frames = frames(bytes);
     let (first, body) = frames.last()?;
     (*first == 0x88).then(|| body.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]])))?
 }
 
 /// A client that keeps the protocol.
-pub struct Client<S> {
-    pub io: S,
-    pub connection: Connection,
-    pub subprotocol: Option<String>,
+pub(crate) struct Client<S> {
+    pub(crate) io: S,
+    pub(crate) connection: Connection,
+    pub(crate) subprotocol: Option<String>,
     input: BytesMut,
 }
 
 /// The tests' clock, which is tokio's.
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-pub fn ask(path: &str) -> ClientRequest {
+pub(crate) fn ask(path: &str) -> ClientRequest {
     ClientRequest::new(&format!("ws://localhost{path}").parse().expect("a path")).expect("an address")
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Opens a connection.
-    pub async fn open(mut io: S, request: ClientRequest) -> Result<Self, HandshakeError> {
+    pub(crate) async fn open(mut io: S, request: ClientRequest) -> Result<Self, HandshakeError> {
         let (mut handshake, output) =
             ClientHandshake::new(request, HeadLimits::default(), *b"the sample nonce", now())?;
         io.write_all(&output).await.map_err(|_| HandshakeError::Eof)?;
@@ -133,19 +136,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Self { io, connection, subprotocol: None, input }
     }
 
-    pub async fn send(&mut self, message: impl Into<Message>) {
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         self.connection.outbound.feed(message.into(), Compress::Auto).expect("the connection is open");
         self.flush().await;
     }
 
-    pub async fn close(&mut self, frame: CloseFrame) -> Closed {
+    pub(crate) async fn close(&mut self, frame: CloseFrame) -> Closed {
         let _ = self.connection.outbound.close(frame);
         self.flush().await;
         self.closed().await
     }
 
     /// The next message; `None` at the end.
-    pub async fn recv(&mut self) -> Option<Message> {
+    pub(crate) async fn recv(&mut self) -> Option<Message> {
         loop {
             match self.event().await {
                 Event::Message(message) => return Some(message),
@@ -156,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// How the connection ends.
-    pub async fn closed(&mut self) -> Closed {
+    pub(crate) async fn closed(&mut self) -> Closed {
         loop {
             if let Event::Closed(closed) = self.event().await {
                 return *closed;
@@ -164,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    pub async fn event(&mut self) -> Event {
+    pub(crate) async fn event(&mut self) -> Event {
         loop {
             let event = self.connection.poll_event(&mut self.input, now());
             self.flush().await;
