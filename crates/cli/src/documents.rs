@@ -1,7 +1,7 @@
 //! Shell completions and man pages, printed from the declaration of the command line.
 
 use crate::args::Cli;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{EXIT_CODES, Exit, Failure, Outcome};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -27,8 +27,22 @@ pub(crate) fn man(command: Option<&str>) -> Outcome {
         })?,
     };
     let mut text = Vec::new();
-    Man::new(page).render(&mut text).map_err(Failure::local(OUTPUT))?;
+    write_page(&Man::new(page), &mut text).map_err(Failure::local(OUTPUT))?;
     print(&text)
+}
+
+fn write_page(page: &Man, text: &mut Vec<u8>) -> io::Result<()> {
+    page.render_title(text)?;
+    page.render_name_section(text)?;
+    page.render_synopsis_section(text)?;
+    page.render_description_section(text)?;
+    page.render_options_section(text)?;
+    page.render_subcommands_section(text)?;
+    writeln!(text, ".SH \"EXIT STATUS\"")?;
+    for (code, meaning) in EXIT_CODES {
+        writeln!(text, ".TP\n\\fB{code}\\fR\n{}", meaning.replace('-', "\\-"))?;
+    }
+    Ok(())
 }
 
 fn print(text: &[u8]) -> Outcome {

@@ -15,10 +15,8 @@ macro_rules! exit_codes {
             $(#[doc = $meaning] $name = $code,)*
         }
 
-        /// The exit codes as a section of the help.
-        pub(crate) fn section() -> String {
-            [$(format!("  {:>3}  {}", $code, $meaning)),*].join("\n")
-        }
+        /// The numbers, each with its meaning.
+        pub(crate) const EXIT_CODES: &[(u8, &str)] = &[$(($code, $meaning)),*];
     };
 }
 
@@ -38,7 +36,7 @@ exit_codes! {
 /// An error for people: what went wrong, why, and the way out.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    exit: Exit,
+    pub(crate) exit: Exit,
     pub(crate) message: String,
 }
 

@@ -23,15 +23,6 @@ pub(crate) struct ConnectArgs {
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
-    #[command(flatten)]
-    pub(crate) handshake: HandshakeArgs,
-
-    #[command(flatten)]
-    pub(crate) tls: TlsArgs,
-
-    #[command(flatten)]
-    pub(crate) session: SessionArgs,
-
     /// Longest message to receive; a longer one ends the connection with 1009
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = size::parse)]
     pub(crate) max_message: usize,
@@ -41,6 +32,15 @@ pub(crate) struct ConnectArgs {
     /// Credentials are not shown.
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    #[command(flatten)]
+    pub(crate) handshake: HandshakeArgs,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
 }
 
 /// What is asked of the server.

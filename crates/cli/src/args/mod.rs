@@ -7,13 +7,13 @@ mod size;
 pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
 
-use crate::exit;
+use crate::exit::EXIT_CODES;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// See and test what speaks WebSocket.
 #[derive(Parser)]
-#[command(name = "sockeye", version, arg_required_else_help = true, after_help = exit_codes())]
+#[command(name = "sockeye", version, arg_required_else_help = true, after_long_help = exit_codes())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Echo(EchoArgs),
 
+    #[command(after_long_help = exit_codes())]
     Connect(ConnectArgs),
 
     /// Print the completions for a shell
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     },
 }
 
+/// The last section of the help.
 fn exit_codes() -> String {
-    format!("Exit codes:\n{}", exit::section())
+    let rows = EXIT_CODES.iter().map(|(code, meaning)| format!("\n  {code:>3}  {meaning}"));
+    ["Exit codes:".to_owned()].into_iter().chain(rows).collect()
 }

@@ -4,7 +4,8 @@ use super::line::{self, Line};
 use super::output::{Colours, Output};
 use super::session::{QUEUE, Request};
 use reedline::{
-    ExternalPrinter, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline, Signal,
+    ExternalPrinter, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline,
+    Signal, SimpleMatchHighlighter,
 };
 use sockeye::{CloseCode, CloseFrame, Kind};
 use std::borrow::Cow;
@@ -39,6 +40,7 @@ impl Terminal {
             .with_external_printer(printer)
             .with_break_signal(end.clone())
             .with_poll_interval(POLL)
+            .with_highlighter(Box::new(SimpleMatchHighlighter::default())) // that is: none
             .with_ansi_colors(colours == Colours::On);
         let editor = std::thread::spawn(move || {
             converse(editor, kind, &sender);
@@ -74,7 +76,10 @@ fn converse(mut editor: Reedline, kind: Kind, requests: &mpsc::Sender<Request>) 
                 }
             },
             Ok(Signal::CtrlC | Signal::CtrlD) => Request::Close(CloseFrame::new(CloseCode::NORMAL, "")),
-            Ok(Signal::ExternalBreak(_)) => break,
+            Ok(Signal::ExternalBreak(_)) => {
+                println!(); // leaves the line that was being edited
+                break;
+            }
             Ok(_) => continue,
             Err(error) => Request::Fail(format!("cannot read from the terminal: {error}")),
         };

@@ -36,7 +36,7 @@ pub(super) fn parse(line: &str, kind: Kind) -> Line {
         "ping" => Line::Request(Request::Ping(Payload::copy_from_slice(rest.as_bytes()))),
         "close" => close(rest),
         "help" => Line::Help,
-        _ => Line::Mistake(format!("there is no command /{name}; to send the line itself, write // first")),
+        _ => Line::Mistake(format!("there is no command /{name}")),
     }
 }
 

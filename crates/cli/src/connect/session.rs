@@ -2,7 +2,7 @@
 //!
 //! Both directions and the signals are futures of one task, so they share what they must in cells.
 
-use super::output::{Output, visible};
+use super::output::{Output, described};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::signals::Signals;
 use sockeye::{
@@ -91,30 +91,25 @@ async fn receive<S>(mut read: ReadHalf<S>, until: Until, shared: &Shared, output
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut printed = print(&mut read, until, shared, output).await;
+    let printed = print(&mut read, until, shared, output).await;
     shared.stop(if printed.is_ok() { CloseCode::NORMAL } else { CloseCode::GOING_AWAY });
     while let Ok(Some(_)) = read.next_event().await {} // no more is wanted, but the peer's Close
-    if let (Ok(messages), Some(closed)) = (&printed, read.closed()) {
-        let messages = *messages;
-        printed = output.closed(closed).await.map(|()| messages);
-    }
-    let messages = match printed {
-        Ok(messages) => messages,
-        // The program that reads our output has had enough, and has ended.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Success),
-        Err(error) => return Err(Failure::local("cannot write to standard output")(error)),
+    let Some(closed) = read.closed() else { return Ok(Exit::Success) };
+    let outcome = match &printed {
+        Ok(messages) => shared.verdict(closed, until, *messages),
+        Err(error) => unwritable(error),
     };
-    if let Some(cause) = shared.failure.take() {
-        return Err(Failure::new(Exit::Failure, cause));
+    match output.closed(closed, &outcome).await {
+        Err(error) if printed.is_ok() => unwritable(&error),
+        _ => outcome,
     }
-    if shared.interrupted.get() {
-        return Ok(Exit::Interrupted);
+}
+
+fn unwritable(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(Exit::Success), // the next program of the pipe has had enough
+        _ => Err(Failure::local("cannot write to standard output")(error)),
     }
-    read.closed().map_or(Ok(Exit::Success), verdict)?;
-    if until == Until::FirstMessage && messages == 0 {
-        return Err(Failure::new(Exit::NoAnswer, "the connection ended before a message came"));
-    }
-    Ok(Exit::Success)
 }
 
 /// Prints what comes, until the connection has ended or the plan is fulfilled. How many messages came.
@@ -144,26 +139,6 @@ where
         }
     }
     Ok(messages)
-}
-
-/// What the end of the connection means for the program's.
-fn verdict(closed: &Closed) -> Outcome {
-    if !closed.is_clean() {
-        return Err(Failure::new(Exit::Broken, closed));
-    }
-    let (Some(received), sent) = (&closed.received, closed.sent.as_ref()) else { return Ok(Exit::Success) };
-    let is_echo = closed.initiator == Initiator::Local && sent.is_some_and(|sent| sent.code == received.code);
-    match received.code {
-        CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS => Ok(Exit::Success),
-        _ if is_echo => Ok(Exit::Success),
-        code if received.reason.is_empty() => {
-            Err(Failure::new(Exit::PeerError, format_args!("the server closed with {code}")))
-        }
-        code => {
-            let reason = visible(&received.reason);
-            Err(Failure::new(Exit::PeerError, format_args!("the server closed with {code}: {reason}")))
-        }
-    }
 }
 
 /// Does what the input asks for. Never ready, so that it can stand beside `receive`.
@@ -264,5 +239,72 @@ impl Shared {
             pings.drain(..=position);
             true
         })
+    }
+
+    /// What the session comes to.
+    fn verdict(&self, closed: &Closed, until: Until, messages: u64) -> Outcome {
+        if let Some(cause) = self.failure.take() {
+            return Err(Failure::new(Exit::Failure, cause));
+        }
+        if self.interrupted.get() {
+            return Ok(Exit::Interrupted);
+        }
+        judge(closed)?;
+        if until == Until::FirstMessage && messages == 0 {
+            return Err(Failure::new(Exit::NoAnswer, "the connection ended before a message came"));
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// What the end of the connection means for the program's: a failure where it was not clean, and where the server
+/// closed with another code than 1000, 1001 or none, unless it echoes ours.
+fn judge(closed: &Closed) -> Result<(), Failure> {
+    if !closed.is_clean() {
+        return Err(Failure::new(Exit::Broken, closed));
+    }
+    let Some(received) = &closed.received else { return Ok(()) };
+    let is_usual = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS].contains(&received.code);
+    let is_echo = closed.initiator == Initiator::Local
+        && closed.sent.as_ref().is_some_and(|sent| sent.code == received.code);
+    if is_usual || is_echo {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::PeerError, format_args!("the server closed with {}", described(received))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sockeye::{Cause, Deadline};
+
+    fn closed(initiator: Initiator, received: u16, sent: u16) -> Closed {
+        let frame = |code| Some(CloseFrame::new(CloseCode::new(code), "why"));
+        Closed { received: frame(received), sent: frame(sent), initiator, cause: Cause::Handshake }
+    }
+
+    fn exit(closed: &Closed) -> Option<Exit> {
+        judge(closed).err().map(|failure| failure.exit)
+    }
+
+    #[test]
+    fn only_unusual_codes_of_the_server_are_failures() {
+        for code in [1000, 1001, 1005] {
+            assert_eq!(exit(&closed(Initiator::Remote, code, code)), None, "{code}");
+            assert_eq!(exit(&closed(Initiator::Local, code, 4000)), None, "{code}");
+        }
+        assert_eq!(exit(&closed(Initiator::Remote, 4000, 4000)), Some(Exit::PeerError));
+        assert_eq!(exit(&closed(Initiator::Local, 4000, 4000)), None, "an echo");
+        assert_eq!(exit(&closed(Initiator::Local, 1011, 1000)), Some(Exit::PeerError));
+        let failure = judge(&closed(Initiator::Remote, 4000, 4000)).unwrap_err();
+        assert_eq!(failure.message, "the server closed with 4000: why");
+    }
+
+    #[test]
+    fn an_end_without_closing_handshake_is_a_failure() {
+        for cause in [Cause::Eof, Cause::Timeout(Deadline::Close)] {
+            let closed = Closed { cause, ..closed(Initiator::Local, 1000, 1000) };
+            assert_eq!(exit(&closed), Some(Exit::Broken));
+        }
     }
 }

@@ -3,8 +3,9 @@
 mod json;
 mod screen;
 
-pub(super) use screen::{Colours, milliseconds, visible};
+pub(super) use screen::{Colours, described, milliseconds, visible};
 
+use crate::exit::Outcome;
 use sockeye::{Closed, Event, Message};
 use std::io;
 use tokio::io::{AsyncWriteExt as _, BufWriter, Stdout};
@@ -64,13 +65,20 @@ impl Output {
         }
     }
 
-    /// The connection has ended: the last line. People are told by the program's exit instead.
-    pub(super) async fn closed(&mut self, closed: &Closed) -> io::Result<()> {
-        if let Form::Json = self.form {
-            if !closed.is_clean() {
-                self.line(json::error(&closed.to_string())).await?;
+    /// The connection has ended, which means this for the program: the last line. Of a failure people are told by the
+    /// program's exit instead.
+    pub(super) async fn closed(&mut self, closed: &Closed, outcome: &Outcome) -> io::Result<()> {
+        match self.form {
+            Form::Json => {
+                if !closed.is_clean() {
+                    self.line(json::error(&closed.to_string())).await?;
+                }
+                self.line(json::closed(closed)).await?;
             }
-            self.line(json::closed(closed)).await?;
+            Form::Screen(colours) if outcome.is_ok() => {
+                self.line(screen::closed(closed, colours).into_bytes()).await?;
+            }
+            Form::Lines | Form::Screen(_) => {}
         }
         self.flush().await
     }

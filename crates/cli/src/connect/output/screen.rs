@@ -2,7 +2,7 @@
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use sockeye::{Event, Message};
+use sockeye::{CloseFrame, Closed, Event, Initiator, Message};
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -48,6 +48,27 @@ pub(super) fn event(event: &Event, colours: Colours) -> Option<String> {
         _ => return None,
     };
     Some(paint(&line, tone, colours))
+}
+
+/// How the connection ended: who closed it first, and with what.
+pub(super) fn closed(closed: &Closed, colours: Colours) -> String {
+    let (by, frame) = match closed.initiator {
+        Initiator::Local => ("", &closed.sent),
+        Initiator::Remote => (" by the server", &closed.received),
+    };
+    let mut line = format!("* closed{by}");
+    if let Some(frame) = frame {
+        line.extend([" with ", &described(frame)]);
+    }
+    paint(&line, Tone::Control, colours)
+}
+
+/// The code, and the reason if there is one.
+pub(crate) fn described(frame: &CloseFrame) -> String {
+    match visible(&frame.reason) {
+        reason if reason.is_empty() => frame.code.to_string(),
+        reason => format!("{}: {reason}", frame.code),
+    }
 }
 
 /// The text with its control characters shown, but for line ends and tabs.
@@ -107,26 +128,26 @@ mod tests {
     use super::*;
     use sockeye::Payload;
 
-    fn shown(happened: Event) -> String {
-        event(&happened, Colours::Off).unwrap()
+    fn shown(happened: &Event) -> String {
+        event(happened, Colours::Off).unwrap()
     }
 
     #[test]
     fn control_characters_are_shown() {
         assert_eq!(visible("a\u{1b}[2Jb\rc\u{7}\u{9b}\u{7f}"), r"a\u{1b}[2Jb\rc\u{7}\u{9b}\u{7f}");
         assert_eq!(visible("line\n\tline 水 ä"), "line\n\tline 水 ä");
-        assert_eq!(shown(Event::Message("\u{1b}]0;x\u{7}".into())), r"< \u{1b}]0;x\u{7}");
+        assert_eq!(shown(&Event::Message("\u{1b}]0;x\u{7}".into())), r"< \u{1b}]0;x\u{7}");
     }
 
     #[test]
     fn binary_messages_are_shown_as_their_first_bytes() {
-        assert_eq!(shown(Event::Message(vec![0, 255].into())), "< 2 bytes: 00 ff");
-        assert_eq!(shown(Event::Message(vec![1].into())), "< 1 byte: 01");
-        assert_eq!(shown(Event::Message(vec![].into())), "< 0 bytes");
-        let longest = shown(Event::Message(vec![7; SHOWN_BYTES].into()));
+        assert_eq!(shown(&Event::Message(vec![0, 255].into())), "< 2 bytes: 00 ff");
+        assert_eq!(shown(&Event::Message(vec![1].into())), "< 1 byte: 01");
+        assert_eq!(shown(&Event::Message(vec![].into())), "< 0 bytes");
+        let longest = shown(&Event::Message(vec![7; SHOWN_BYTES].into()));
         assert!(longest.ends_with(" 07") && longest.matches("07").count() == SHOWN_BYTES);
         assert_eq!(
-            shown(Event::Message(vec![7; SHOWN_BYTES + 1].into())),
+            shown(&Event::Message(vec![7; SHOWN_BYTES + 1].into())),
             longest.replace("64 bytes", "65 bytes") + " …"
         );
     }
@@ -134,18 +155,18 @@ mod tests {
     #[test]
     fn control_frames_are_shown_with_what_they_carry() {
         let payload = |bytes: &[u8]| Payload::copy_from_slice(bytes);
-        assert_eq!(shown(Event::Ping(payload(b""))), "* ping");
-        assert_eq!(shown(Event::Ping(payload(b"a\x1b"))), r#"* ping "a\u{1b}""#);
-        assert_eq!(shown(Event::Ping(payload(&[255]))), "* ping (1 byte: ff)");
-        assert_eq!(shown(Event::Pong { payload: payload(b"x"), rtt: None }), r#"* pong "x""#);
+        assert_eq!(shown(&Event::Ping(payload(b""))), "* ping");
+        assert_eq!(shown(&Event::Ping(payload(b"a\x1b"))), r#"* ping "a\u{1b}""#);
+        assert_eq!(shown(&Event::Ping(payload(&[255]))), "* ping (1 byte: ff)");
+        assert_eq!(shown(&Event::Pong { payload: payload(b"x"), rtt: None }), r#"* pong "x""#);
         let rtt = Some(Duration::from_micros(1234));
-        assert_eq!(shown(Event::Pong { payload: payload(b""), rtt }), "* pong after 1.23 ms");
+        assert_eq!(shown(&Event::Pong { payload: payload(b""), rtt }), "* pong after 1.23 ms");
     }
 
     #[test]
     fn colours_tell_messages_and_control_frames_apart() {
-        let line = |happened| event(&happened, Colours::On).unwrap();
-        let (text, ping) = (line(Event::Message("a\nb".into())), line(Event::Ping(Payload::new())));
+        let line = |happened: &Event| event(happened, Colours::On).unwrap();
+        let (text, ping) = (line(&Event::Message("a\nb".into())), line(&Event::Ping(Payload::new())));
         assert_eq!(text, "\u{1b}[32m< a\u{1b}[0m\n\u{1b}[32mb\u{1b}[0m");
         assert_eq!(ping, "\u{1b}[36m* ping\u{1b}[0m");
     }

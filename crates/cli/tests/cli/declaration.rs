@@ -1,0 +1,93 @@
+//! Help, completions and man pages, which all come from one declaration.
+
+use crate::support::{Ended, sockeye};
+
+const CONNECT_FLAGS: [&str; 17] = [
+    "--header",
+    "--subprotocol",
+    "--origin",
+    "--auth",
+    "--deflate",
+    "--max-message",
+    "--connect-timeout",
+    "--ca",
+    "--cert",
+    "--key",
+    "--insecure",
+    "--ping",
+    "--binary",
+    "--once",
+    "--json",
+    "--verbose",
+    "--help",
+];
+const ECHO_FLAGS: [&str; 6] =
+    ["--listen", "--threads", "--deflate", "--max-message", "--tls-cert", "--tls-key"];
+
+fn printed(arguments: &[&str]) -> String {
+    let Ended { code, stdout, stderr } = sockeye(arguments);
+    assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
+    stdout
+}
+
+#[test]
+fn help_names_every_flag_and_exit_code() {
+    let (connect, echo) = (printed(&["connect", "--help"]), printed(&["echo", "--help"]));
+    assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
+    assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
+    assert!(echo.contains("[default: 127.0.0.1:9001]") && echo.contains("[default: 64MiB]"), "{echo}");
+    for page in [connect, printed(&["--help"])] {
+        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "130"] {
+            assert!(
+                page.lines().any(|line| line.trim_start().starts_with(&format!("{code}  "))),
+                "{code}: {page}"
+            );
+        }
+    }
+}
+
+#[test]
+fn man_pages_name_every_flag_and_exit_code() {
+    let page = |arguments: &[&str]| printed(&[&["man"], arguments].concat()).replace("\\-", "-");
+    let (program, connect, echo) = (page(&[]), page(&["connect"]), page(&["echo"]));
+    assert!(program.contains(".TH sockeye 1") && program.contains("sockeye-connect(1)"), "{program}");
+    assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
+    assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
+    assert!(connect.contains("130"), "{connect}");
+    assert_eq!(sockeye(["man", "nothing"]).code, 2);
+}
+
+#[test]
+fn completions_name_every_flag() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = printed(&["completions", shell]);
+        for flag in CONNECT_FLAGS.iter().chain(&ECHO_FLAGS) {
+            let name = flag.trim_start_matches("--");
+            assert!(text.contains(name), "{shell}: {flag}");
+        }
+    }
+}
+
+#[test]
+fn a_mistyped_command_gets_a_suggestion() {
+    let ended = sockeye(["ecko"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("'echo'"), "{}", ended.stderr);
+    assert_eq!(sockeye(["serve"]).code, 2);
+}
+
+#[test]
+fn flags_that_need_each_other_are_told_so() {
+    for arguments in [
+        &["echo", "--tls-cert", "a"][..],
+        &["connect", "ws://a/", "--cert", "a"],
+        &["connect", "ws://a/", "--key", "a"],
+        &["connect", "ws://a/", "--insecure", "--ca", "a"],
+        &["connect", "ws://a/", "--ping", "0"],
+        &["echo", "--threads", "0"],
+        &["echo", "--max-message", "1MB"],
+        &[],
+    ] {
+        assert_eq!(sockeye(arguments).code, 2, "{arguments:?}");
+    }
+}

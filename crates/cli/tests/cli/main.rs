@@ -1,0 +1,8 @@
+//! The real binary, against itself and against servers that misbehave.
+
+mod connect;
+mod declaration;
+mod echo;
+mod failures;
+mod support;
+mod tls;
