@@ -30,7 +30,7 @@ exit_codes! {
     Broken = 6, "the connection was lost, or the peer broke the protocol";
     PeerError = 7, "the peer closed with another code than 1000, 1001 or none";
     NoAnswer = 8, "--once: the connection ended before a message came";
-    Interrupted = 130, "ended by Ctrl-C";
+    Interrupted = 130, "ended by Ctrl-C or SIGTERM";
 }
 
 /// An error for people: what went wrong, why, and the way out.

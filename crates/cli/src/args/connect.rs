@@ -2,7 +2,6 @@
 //!
 //! What may hold a secret (the address, headers, credentials) is taken as text and read later: an error of the parser
 //! would print it.
-#![expect(clippy::doc_markdown, reason = "these comments are the help text, which is no Markdown")]
 
 use super::size;
 use clap::Args;
@@ -15,8 +14,8 @@ use std::time::Duration;
 ///
 /// In a pipe each line of standard input is sent as a message, and each message that comes is a line on standard
 /// output: text as it is, binary messages as their bytes. When the input ends, the connection is closed with 1000, and
-/// what the server still sends before its own Close is printed. A message may hold line ends; --json keeps messages
-/// apart.
+/// what the server still sends before its own Close is printed, for 60 seconds at most. A message may hold line ends;
+/// --json keeps messages apart.
 #[derive(Args)]
 pub(crate) struct ConnectArgs {
     /// The address: ws://HOST[:PORT]/PATH, or wss:// for TLS

@@ -1,4 +1,5 @@
 //! The command line: one declaration per flag, from which help, man page and completions come.
+#![allow(clippy::doc_markdown, reason = "the comments of flags are the help text, which is no Markdown")]
 
 mod connect;
 mod echo;
@@ -11,7 +12,9 @@ use crate::exit::EXIT_CODES;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-/// See and test what speaks WebSocket.
+/// See and test what speaks WebSocket
+///
+/// To try it: sockeye echo, and in another terminal sockeye connect ws://127.0.0.1:9001/
 #[derive(Parser)]
 #[command(name = "sockeye", version, arg_required_else_help = true, after_long_help = exit_codes())]
 pub(crate) struct Cli {

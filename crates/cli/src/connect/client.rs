@@ -7,6 +7,11 @@ use sockeye::Limits;
 use sockeye::client::{Client, HeadLimits};
 use sockeye::extension::deflate::Deflate;
 use sockeye::tls::{TlsConfig, TlsError};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// How long a server may take, after the end of the input, to answer what was sent and to close.
+const LAST_ANSWERS: Duration = Duration::from_mins(1);
 
 /// Parts of a header's name that tell that its value is a secret.
 const SECRETS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
@@ -17,6 +22,9 @@ pub(super) fn client(args: &ConnectArgs) -> Result<Client, Failure> {
     let client = with_handshake(client, &args.handshake)?;
     let mut limits = Limits::default();
     limits.max_message = args.max_message;
+    if !args.session.once {
+        limits.timing.close = LAST_ANSWERS;
+    }
     let client = client.limits(limits);
     match tls(&args.tls).map_err(|error| Failure::new(Exit::Failure, error))? {
         Some(tls) => Ok(client.tls(tls)),
@@ -73,7 +81,7 @@ fn tls(args: &TlsArgs) -> Result<Option<TlsConfig>, TlsError> {
     builder.build().map(Some)
 }
 
-fn usage(message: impl std::fmt::Display) -> Failure {
+fn usage(message: impl Display) -> Failure {
     Failure::new(Exit::Usage, message)
 }
 

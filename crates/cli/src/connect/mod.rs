@@ -70,7 +70,8 @@ async fn talk(ws: WebSocket<Stream>, args: &ConnectArgs, report: &Report, mut ou
     told.map_err(Failure::local("cannot write to standard output"))?;
 
     if let (Form::Screen(colours), true) = (form(args), io::stdin().is_terminal()) {
-        eprintln!("{}; /help lists the commands", report::connected(report));
+        let connected = if args.verbose { String::new() } else { report::connected(report) + "; " };
+        eprintln!("{connected}/help lists the commands");
         let (terminal, requests, output) = Terminal::start(kind, colours);
         let outcome = session::run(ws, plan, requests, output).await;
         terminal.end();

@@ -53,8 +53,8 @@ pub(super) enum Until {
 /// What the directions of one session tell each other.
 #[derive(Default)]
 struct Shared {
-    /// Pings of the user's that are not answered yet.
-    pings: RefCell<Vec<Payload>>,
+    /// The user's last ping, until it is answered.
+    ping: RefCell<Option<Payload>>,
     /// What to close with, once something other than the input asks for it.
     stop: Cell<Option<CloseCode>>,
     stopped: Notify,
@@ -138,6 +138,7 @@ where
             messages += u64::from(matches!(event, Event::Message(_)));
         }
     }
+    output.flush().await?;
     Ok(messages)
 }
 
@@ -186,7 +187,7 @@ where
         match request {
             Request::Send(message) => write.feed(message).await.ok()?,
             Request::Ping(payload) => {
-                shared.pings.borrow_mut().push(payload.clone());
+                shared.ping.replace(Some(payload.clone()));
                 write.ping(payload).await.ok()?;
             }
             Request::Close(frame) => return Some(frame),
@@ -232,13 +233,12 @@ impl Shared {
 
     /// Whether to print this: all but the answers to the pings that keep the connection alive by themselves.
     fn concerns_user(&self, event: &Event) -> bool {
-        let Event::Pong { payload, rtt: Some(_) } = event else { return true };
-        let mut pings = self.pings.borrow_mut();
-        let asked = pings.iter().position(|ping| ping == payload);
-        asked.is_some_and(|position| {
-            pings.drain(..=position);
-            true
-        })
+        match event {
+            Event::Pong { payload, rtt: Some(_) } => {
+                self.ping.borrow_mut().take_if(|ping| *ping == *payload).is_some()
+            }
+            _ => true,
+        }
     }
 
     /// What the session comes to.
@@ -277,6 +277,19 @@ fn judge(closed: &Closed) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use sockeye::{Cause, Deadline};
+
+    #[test]
+    fn only_pongs_that_the_user_asked_for_are_printed() {
+        let pong = |text: &'static str, rtt| Event::Pong { payload: text.into(), rtt };
+        let answered = Some(Duration::ZERO);
+        let shared = Shared::default();
+        assert!(!shared.concerns_user(&pong("", answered)), "keeps alive");
+        assert!(shared.concerns_user(&pong("", None)), "unasked by anyone");
+        shared.ping.replace(Some("mine".into()));
+        assert!(!shared.concerns_user(&pong("other", answered)));
+        assert!(shared.concerns_user(&pong("mine", answered)));
+        assert!(!shared.concerns_user(&pong("mine", answered)), "is answered already");
+    }
 
     fn closed(initiator: Initiator, received: u16, sent: u16) -> Closed {
         let frame = |code| Some(CloseFrame::new(CloseCode::new(code), "why"));
