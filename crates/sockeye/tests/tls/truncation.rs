@@ -15,9 +15,9 @@ enum End {
     CloseNotify,
 }
 
-/// A client of a server that upgrades and sends "hello" in one frame of 7 bytes, of which `frame_bytes` arrive before
-/// this end.
-async fn connect(frame_bytes: usize, end: End) -> WebSocket<Stream> {
+/// A client of a server that upgrades, sends "hello" in a frame of 7 bytes and a Close frame of 4; of these so many
+/// bytes arrive before this end.
+async fn connect(bytes: usize, end: End) -> WebSocket<Stream> {
     let authority = Authority::new();
     let tls = authority.issue(&["localhost"]).server();
     let carry = move |stream| async move {
@@ -25,9 +25,9 @@ async fn connect(frame_bytes: usize, end: End) -> WebSocket<Stream> {
         tokio::spawn(async move {
             let mut ws = sockeye::accept(far).await.unwrap();
             ws.send("hello").await.unwrap();
-            let _ = ws.recv().await;
+            let _ = ws.close(CloseCode::NORMAL, "").await; // cut in any case
         });
-        let mut stream = carry_until(stream, near, frame_bytes).await;
+        let mut stream = carry_until(stream, near, bytes).await;
         if end == End::CloseNotify {
             stream.shutdown().await.unwrap();
         }
@@ -37,11 +37,11 @@ async fn connect(frame_bytes: usize, end: End) -> WebSocket<Stream> {
 }
 
 /// Carries the request one way, and the answer with so many bytes behind it the other way.
-async fn carry_until(mut stream: Stream, mut plain: DuplexStream, frame_bytes: usize) -> Stream {
+async fn carry_until(mut stream: Stream, mut plain: DuplexStream, bytes: usize) -> Stream {
     let request = read_head(&mut stream).await;
     plain.write_all(&request).await.unwrap();
     let mut answer = read_head(&mut plain).await;
-    for _ in 0..frame_bytes {
+    for _ in 0..bytes {
         answer.push(plain.read_u8().await.unwrap());
     }
     stream.write_all(&answer).await.unwrap();
@@ -68,17 +68,17 @@ async fn a_cut_between_messages_is_an_error() {
 
 #[tokio::test]
 async fn a_cut_inside_a_frame_is_an_error() {
-    for frame_bytes in [1, 2, 6] {
-        let error = connect(frame_bytes, End::Cut).await.recv().await.unwrap_err();
-        assert_eq!(error.cause(), Cause::Transport(ErrorKind::UnexpectedEof), "{frame_bytes}");
+    for bytes in [1, 2, 6] {
+        let error = connect(bytes, End::Cut).await.recv().await.unwrap_err();
+        assert_eq!(error.cause(), Cause::Transport(ErrorKind::UnexpectedEof), "{bytes}");
     }
 }
 
 #[tokio::test]
 async fn an_end_of_tls_without_a_close_frame_is_an_error() {
-    for frame_bytes in [0, 1] {
-        let error = connect(frame_bytes, End::CloseNotify).await.recv().await.unwrap_err();
-        assert_eq!(error.cause(), Cause::Eof, "{frame_bytes}");
+    for bytes in [0, 1] {
+        let error = connect(bytes, End::CloseNotify).await.recv().await.unwrap_err();
+        assert_eq!(error.cause(), Cause::Eof, "{bytes}");
     }
 }
 
@@ -87,4 +87,21 @@ async fn a_cut_before_the_peers_close_frame_is_an_error() {
     let mut ws = connect(7, End::Cut).await;
     let error = ws.close(CloseCode::NORMAL, "").await.unwrap_err();
     assert!(!error.closed().is_clean());
+}
+
+#[tokio::test]
+async fn behind_the_peers_close_frame_it_does_not_matter_how_tls_ends() {
+    for end in [End::Cut, End::CloseNotify] {
+        let mut ws = connect(11, end).await;
+        assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some("hello"));
+        assert_eq!(ws.recv().await.unwrap(), None);
+        assert!(ws.closed().unwrap().is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_cut_inside_the_peers_close_frame_is_an_error() {
+    let mut ws = connect(10, End::Cut).await;
+    assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some("hello"));
+    assert_eq!(ws.recv().await.unwrap_err().cause(), Cause::Transport(ErrorKind::UnexpectedEof));
 }
