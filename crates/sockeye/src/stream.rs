@@ -127,3 +127,44 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn connected() -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn tcp_is_taken_out_of_what_is_plain() {
+        let mut tcp = Some(connected().await);
+        let mut stream = Some(Stream::from(connected().await));
+        assert!(take_tcp(&mut tcp).is_some() && tcp.is_none());
+        assert!(take_tcp(&mut stream).is_some() && stream.is_none());
+        assert!(take_tcp(&mut stream).is_none());
+    }
+
+    #[tokio::test]
+    async fn several_buffers_leave_in_one_write_and_a_shutdown_ends_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = Stream::from(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let (mut far, _) = listener.accept().await.unwrap();
+        assert!(near.is_write_vectored() && !near.is_tls());
+        let buffers = [io::IoSlice::new(b"one "), io::IoSlice::new(b"write")];
+        assert_eq!(near.write_vectored(&buffers).await.unwrap(), 9);
+        near.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"one write");
+    }
+
+    #[test]
+    fn other_transports_stay_where_they_are() {
+        let mut other = Some(tokio::io::duplex(1).0);
+        assert!(take_tcp(&mut other).is_none() && other.is_some());
+    }
+}
