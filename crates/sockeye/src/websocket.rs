@@ -191,6 +191,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub fn get_ref(&self) -> &S {
         &self.driver.transport.0.writer
     }
+
+    /// The transport, for its settings; reading or writing it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.driver.transport.0.writer
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {

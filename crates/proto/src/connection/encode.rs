@@ -163,7 +163,9 @@ impl EncodeChain {
     fn prepared(&mut self, message: &Prepared) -> Option<(Rsv, bytes::Bytes)> {
         let [link] = self.links.as_mut_slice() else { return None };
         let (rsv, bytes) = link.encoder.prepared(message)?;
-        self.count(message.payload().len(), bytes.len());
+        if !rsv.is_none() {
+            self.count(message.payload().len(), bytes.len());
+        }
         Some((rsv, bytes))
     }
 
