@@ -14,8 +14,8 @@ use crate::header::Opcode;
 use crate::limits::{KeepAlive, Limits};
 use crate::message::Kind;
 use crate::payload::Payload;
+use crate::text::Room;
 use bytes::BytesMut;
-use bytes::buf::Limit;
 use parse::Progress;
 use std::io;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ impl Inbound {
     /// Where the next bytes of a long payload may be read to without a detour: the room behind what has come of the
     /// message, in a buffer that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
-    pub fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+    pub fn direct(&mut self) -> Option<Room<'_>> {
         let remaining = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
         let whole = self.head.delivery == Delivery::Whole && !self.opcode.is_control();
         let most = self.most_held();

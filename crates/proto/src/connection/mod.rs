@@ -22,6 +22,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use crate::text::Room;
 pub use assembly::Delivery;
 pub use inbound::Inbound;
 pub use outbound::{MaskKeys, Outbound, Refusal, SendError};

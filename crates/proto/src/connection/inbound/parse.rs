@@ -219,7 +219,7 @@ impl Inbound {
     /// Accounts for payload bytes that were read straight into the message.
     fn take_direct(&mut self) -> Result<Option<Progress>, ProtocolError> {
         let Some(assembly) = &mut self.assembly else { return Ok(None) };
-        let fresh = assembly.buffer.unchecked_mut();
+        let fresh = assembly.buffer.fresh_mut();
         if fresh.is_empty() {
             return Ok(None);
         }
