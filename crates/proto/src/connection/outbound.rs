@@ -144,7 +144,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// Sends an unasked pong, through the control lane.
+    /// Sends an unasked pong, through the control lane, where a later pong may take its place as any other's.
     pub fn pong(&mut self, payload: Payload) -> Result<(), SendError<Payload>> {
         self.push_control(Opcode::Pong, payload)
     }
@@ -272,7 +272,7 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = frame.payload.len() as u64;
         let header = Header { fin: frame.fin, rsv: frame.rsv, opcode: frame.opcode, mask: key, payload_len };
-        self.queue.push(&header, frame.payload);
+        self.queue.push(&header, frame.payload, self.limits.max_queued);
         self.counted += 1;
         self.high_water = self.high_water.max(u32::try_from(self.queue.queued()).unwrap_or(u32::MAX));
     }
@@ -282,7 +282,7 @@ impl Outbound {
             Refusal::Closed
         } else if payload.len() > MAX_CONTROL {
             Refusal::ControlTooLong
-        } else if !self.queue.lane_has_room(payload.len()) {
+        } else if !self.queue.lane_has_room() {
             Refusal::Full
         } else {
             self.answer(opcode, &payload);
@@ -295,8 +295,9 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = payload.len() as u64;
         let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: key, payload_len };
-        self.superseded += self.queue.push_lane(&header, payload);
-        self.counted += 1;
+        let lost = self.queue.push_lane(&header, payload);
+        self.superseded += lost;
+        self.counted = self.counted + 1 - u64::from(lost);
     }
 
     fn queue_close(&mut self, frame: CloseFrame) {
