@@ -63,8 +63,9 @@ pub struct Inbound {
 struct PingInFlight {
     payload: Payload,
     at: Instant,
-    /// Keep-alive waits for it: any byte is an answer.
-    awaited: bool,
+    /// When keep-alive sent the ping for which it waits: any byte is an answer. A ping of the user's that comes later
+    /// changes nothing about that.
+    awaited: Option<Instant>,
 }
 
 /// The clocks that few connections need.
@@ -115,7 +116,7 @@ impl Inbound {
         self.bytes += len as u64;
         self.heard = now;
         if let Some(ping) = &mut self.ping {
-            ping.awaited = false; // any byte is a sign of life
+            ping.awaited = None; // any byte is a sign of life
         }
     }
 
@@ -172,7 +173,8 @@ impl Inbound {
             Notice::Closing(frame) => self.closing(Initiator::Local, now).handle_sent(frame),
             Notice::Flushed => self.closing(Initiator::Local, now).handle_flushed(),
             Notice::Ping { payload, at } => {
-                self.ping = Some(Box::new(PingInFlight { payload, at, awaited: false }));
+                let awaited = self.awaited();
+                self.ping = Some(Box::new(PingInFlight { payload, at, awaited }));
             }
             Notice::Stalled => {
                 let closing = self.closing(Initiator::Local, now);
@@ -292,13 +294,17 @@ impl Inbound {
 
     fn keep_alive_due(&self) -> Option<Instant> {
         match self.limits.timing.keep_alive {
-            KeepAlive::Ping { after, timeout } => match &self.ping {
-                Some(ping) if ping.awaited => Some(ping.at + timeout),
-                _ => Some(self.heard + after),
+            KeepAlive::Ping { after, timeout } => match self.awaited() {
+                Some(sent) => sent.checked_add(timeout),
+                None => self.heard.checked_add(after),
             },
-            KeepAlive::Pong { every } => Some(self.clocks.as_ref()?.pong + every),
-            KeepAlive::Off => None,
+            KeepAlive::Pong { every } if !every.is_zero() => self.clocks.as_ref()?.pong.checked_add(every),
+            KeepAlive::Pong { .. } | KeepAlive::Off => None,
         }
+    }
+
+    fn awaited(&self) -> Option<Instant> {
+        self.ping.as_ref()?.awaited
     }
 
     fn keep_alive(&mut self, now: Instant) -> Control {
@@ -308,12 +314,12 @@ impl Inbound {
             clocks.pong = now;
             return Control::SendPong;
         }
-        if self.ping.as_ref().is_some_and(|ping| ping.awaited) {
+        if self.awaited().is_some() {
             return self.give_up(Deadline::Ping, CloseCode::INTERNAL_ERROR, now);
         }
         // Different from ping to ping, so that a late pong is not taken for the answer to a later ping.
         let payload = Payload::copy_from_slice(&(self.bytes ^ self.counted << 32).to_be_bytes());
-        self.ping = Some(Box::new(PingInFlight { payload: payload.clone(), at: now, awaited: true }));
+        self.ping = Some(Box::new(PingInFlight { payload: payload.clone(), at: now, awaited: Some(now) }));
         Control::SendPing(payload)
     }
 }
