@@ -190,7 +190,7 @@ impl Inbound {
             return None;
         }
         if let Some(closing) = &self.closing {
-            return Some(closing.deadline);
+            return closing.deadline;
         }
         let message = self.assembly.as_ref().and_then(|assembly| assembly.deadline);
         [self.keep_alive_due(), message, self.idle_due()].into_iter().flatten().min()
@@ -201,7 +201,7 @@ impl Inbound {
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Control> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if let Some(closing) = &mut self.closing {
-            if due(Some(closing.deadline)) {
+            if due(closing.deadline) {
                 closing.handle_deadline();
             }
             return None;
@@ -263,7 +263,7 @@ impl Inbound {
     }
 
     fn closing(&mut self, initiator: Initiator, now: Instant) -> &mut Closing {
-        let deadline = now + self.limits.timing.close;
+        let deadline = now.checked_add(self.limits.timing.close);
         self.closing.get_or_insert_with(|| Box::new(Closing::new(initiator, deadline)))
     }
 
@@ -289,7 +289,7 @@ impl Inbound {
     }
 
     fn idle_due(&self) -> Option<Instant> {
-        Some(self.clocks.as_ref()?.message + self.limits.timing.idle?)
+        self.clocks.as_ref()?.message.checked_add(self.limits.timing.idle?)
     }
 
     fn keep_alive_due(&self) -> Option<Instant> {

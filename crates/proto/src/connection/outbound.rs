@@ -202,7 +202,7 @@ impl Outbound {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.blocked_since? + self.limits.timing.write?)
+        self.blocked_since?.checked_add(self.limits.timing.write?)
     }
 
     /// Time has passed.

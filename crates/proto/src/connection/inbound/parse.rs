@@ -237,7 +237,7 @@ impl Inbound {
 
     pub(super) fn assembly(&mut self) -> &mut Assembly {
         let deadline = match self.head.delivery {
-            Delivery::Whole => self.limits.timing.message.map(|timeout| self.heard + timeout),
+            Delivery::Whole => self.limits.timing.message.and_then(|timeout| self.heard.checked_add(timeout)),
             Delivery::Pieces => None,
         };
         self.assembly.get_or_insert_with(|| Box::new(Assembly::new(deadline)))
