@@ -157,6 +157,9 @@ impl Outbound {
         if frame.code != crate::CloseCode::NO_STATUS && !frame.code.is_sendable() {
             return Err(SendError { value: frame, reason: Refusal::CloseCode });
         }
+        if frame.reason.len() > CloseFrame::MAX_REASON {
+            return Err(SendError { value: frame, reason: Refusal::ControlTooLong });
+        }
         self.queue_close(frame);
         Ok(())
     }
