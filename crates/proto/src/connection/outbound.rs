@@ -190,9 +190,11 @@ impl Outbound {
         notice
     }
 
-    /// The transport takes no bytes now. Starts the write deadline, unless it runs already.
+    /// The transport takes no bytes now. Starts the write deadline, unless it runs already or nothing waits.
     pub fn handle_blocked(&mut self, now: Instant) {
-        self.blocked_since.get_or_insert(now);
+        if self.has_remaining() {
+            self.blocked_since.get_or_insert(now);
+        }
     }
 
     /// The transport cannot be written to any more: what waits is dropped.
