@@ -49,7 +49,7 @@ pub struct Inbound {
     extensions: Option<Box<DecodeChain>>,
     closing: Option<Box<Closing>>,
     /// When the last byte came.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// Only where the timing asks for them.
     clocks: Option<Box<Clocks>>,
     ping: Option<Box<PingInFlight>>,
