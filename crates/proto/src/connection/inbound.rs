@@ -128,6 +128,7 @@ impl Inbound {
         loop {
             if self.closing.as_ref().is_some_and(|closing| !closing.is_parsing()) {
                 input.clear();
+                self.assembly = None;
                 return self.poll_closed();
             }
             let event = match self.advance(input) {
@@ -269,7 +270,6 @@ impl Inbound {
 
     /// The peer broke the protocol: nothing more is parsed.
     fn fail(&mut self, error: ProtocolError) -> Control {
-        self.assembly = None;
         let now = self.heard;
         self.closing(Initiator::Local, now).handle_fault(Cause::Protocol(error));
         Control::Fail(CloseFrame::new(error.close_code(), &format!("{error} ({})", error.clause())))
@@ -277,13 +277,11 @@ impl Inbound {
 
     /// The peer missed a deadline.
     fn give_up(&mut self, deadline: Deadline, code: CloseCode, now: Instant) -> Control {
-        self.assembly = None;
         self.closing(Initiator::Local, now).handle_fault(Cause::Timeout(deadline));
         Control::Fail(CloseFrame::new(code, &deadline.to_string()))
     }
 
     fn end(&mut self, cause: Cause) {
-        self.assembly = None;
         let now = self.heard;
         self.closing(Initiator::Remote, now).handle_end(cause);
     }

@@ -105,7 +105,6 @@ impl Inbound {
         let control = match self.opcode {
             Opcode::Close => {
                 let frame = CloseFrame::decode(payload)?;
-                self.assembly = None;
                 let now = self.heard;
                 self.closing(Initiator::Remote, now).handle_received(frame.clone());
                 Control::Close(frame)
