@@ -225,7 +225,8 @@ impl Inbound {
         }
         let last = self.frames.take_direct(fresh) && self.fin;
         assembly.check(self.head)?;
-        if last { Ok(self.finish()?.map(Progress::Event)) } else { Ok(Some(Progress::NeedInput)) }
+        let event = if last { self.finish()? } else { None };
+        Ok(Some(event.into()))
     }
 
     fn handle_message(&mut self) {
