@@ -7,6 +7,9 @@ use bytes::{BufMut, Bytes};
 use std::fmt;
 use std::ops::Deref;
 
+#[cfg(test)]
+mod tests;
+
 /// The text of a message: a [`Payload`] that is known to be UTF-8.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text(Payload);

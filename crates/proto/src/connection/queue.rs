@@ -8,6 +8,9 @@ use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+#[cfg(test)]
+mod tests;
+
 /// Payloads up to this many bytes are copied behind their header; larger ones are queued by reference.
 const COPY_MAX: usize = 4 << 10;
 

@@ -3,12 +3,19 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "a test that goes below zero may panic")]
 
 mod arrival;
+mod bounds;
+mod closing;
+mod dialogue;
+mod extension;
+mod faults;
 mod machine;
 mod memory;
 mod network;
 mod rechunk;
 mod sending;
 mod sizes;
+mod streaming;
+mod timing;
 mod toy;
 
 use super::*;
