@@ -153,7 +153,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// Sends an unasked pong, through the control lane.
+    /// Sends an unasked pong, through the control lane, where a later pong may take its place as any other's.
     pub fn pong(&mut self, payload: Payload) -> Result<(), SendError<Payload>> {
         self.push_control(Opcode::Pong, payload)
     }
@@ -165,6 +165,9 @@ impl Outbound {
         }
         if frame.code != crate::CloseCode::NO_STATUS && !frame.code.is_sendable() {
             return Err(SendError { value: frame, reason: Refusal::CloseCode });
+        }
+        if frame.reason.len() > CloseFrame::MAX_REASON {
+            return Err(SendError { value: frame, reason: Refusal::ControlTooLong });
         }
         self.queue_close(frame);
         Ok(())
@@ -201,9 +204,11 @@ impl Outbound {
         self.notices.is_some()
     }
 
-    /// The transport takes no bytes now. Starts the write deadline, unless it runs already.
+    /// The transport takes no bytes now. Starts the write deadline, unless it runs already or nothing waits.
     pub fn handle_blocked(&mut self, now: Instant) {
-        self.blocked_since.get_or_insert(now);
+        if self.has_remaining() {
+            self.blocked_since.get_or_insert(now);
+        }
     }
 
     /// The transport cannot be written to any more: what waits is dropped.
@@ -217,7 +222,7 @@ impl Outbound {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.blocked_since? + self.limits.timing.write?)
+        self.blocked_since?.checked_add(self.limits.timing.write?)
     }
 
     /// Time has passed.
@@ -293,7 +298,7 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = frame.payload.len() as u64;
         let header = Header { fin: frame.fin, rsv: frame.rsv, opcode: frame.opcode, mask: key, payload_len };
-        self.queue.push(&header, frame.payload);
+        self.queue.push(&header, frame.payload, self.limits.max_queued);
         self.counted += 1;
         self.high_water = self.high_water.max(u32::try_from(self.queue.queued()).unwrap_or(u32::MAX));
     }
@@ -303,7 +308,7 @@ impl Outbound {
             Refusal::Closed
         } else if payload.len() > MAX_CONTROL {
             Refusal::ControlTooLong
-        } else if !self.queue.lane_has_room(payload.len()) {
+        } else if !self.queue.lane_has_room() {
             Refusal::Full
         } else {
             self.answer(opcode, &payload);
@@ -316,8 +321,9 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = payload.len() as u64;
         let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: key, payload_len };
-        self.superseded += self.queue.push_lane(&header, payload);
-        self.counted += 1;
+        let lost = self.queue.push_lane(&header, payload);
+        self.superseded += lost;
+        self.counted = self.counted + 1 - u64::from(lost);
     }
 
     fn queue_close(&mut self, frame: CloseFrame) {
