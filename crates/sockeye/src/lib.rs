@@ -1,6 +1,7 @@
 //! WebSocket client and server for tokio.
 
 mod block;
+pub mod client;
 #[cfg(feature = "deflate")]
 mod codec_pool;
 mod driver;
@@ -10,11 +11,15 @@ mod sender;
 mod sending;
 pub mod server;
 mod split;
+mod stream;
 mod streaming;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 mod websocket;
 
+pub use client::connect;
 pub use error::Error;
 pub use sender::{Outgoing, Sender};
 pub use server::accept;
@@ -25,5 +30,6 @@ pub use sockeye_proto::{
     connection::{Refusal, SendError, Traffic},
 };
 pub use split::{ReadHalf, WriteHalf};
+pub use stream::Stream;
 pub use streaming::{MessageReader, MessageWriter};
 pub use websocket::{Event, Stats, WebSocket};

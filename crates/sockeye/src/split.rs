@@ -8,6 +8,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::sender::Sender;
 use crate::sending::{self, Outlets};
+use crate::stream;
 use crate::streaming::{MessageReader, MessageWriter, Pieces};
 use crate::timer::{self, Timer};
 use crate::transport::{MustFlush, Outlet, Transport, Whole};
@@ -17,7 +18,6 @@ use sockeye_proto::connection::SendError;
 use sockeye_proto::{
     CloseCode, CloseFrame, Closed, Compress, Kind, Message, MessagePiece, Notice, Outbound, Payload, Prepared,
 };
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, tcp};
+use tokio::net::tcp;
 
 /// The receiving half. It also answers pings and keeps the deadlines, so it has to be polled.
 #[derive(Debug)]
@@ -96,8 +96,7 @@ where
 fn halve<S: AsyncRead + AsyncWrite + 'static>(outlet: Outlet<S>) -> (Reader<S>, Outlet<Writer<S>>) {
     let Outlet { outbound, writer: io, unflushed } = outlet;
     let mut io = Some(io);
-    let tcp = (&mut io as &mut dyn Any).downcast_mut::<Option<TcpStream>>().and_then(Option::take);
-    let (reader, writer) = match (tcp, io) {
+    let (reader, writer) = match (stream::take_tcp(&mut io), io) {
         (Some(tcp), _) => {
             let (reader, writer) = tcp.into_split();
             (Reader::Tcp(reader), Writer::Tcp(writer))

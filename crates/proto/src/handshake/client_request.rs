@@ -114,6 +114,12 @@ impl ClientRequest {
         self.security == Security::Tls
     }
 
+    /// Whether every part is right: what a handshake with this request would find at its beginning, and so, told
+    /// before anything is connected.
+    pub fn check(&self) -> Result<(), HandshakeError> {
+        self.encode("").map(drop)
+    }
+
     /// The bytes to write, once every part is found right.
     pub(super) fn encode(&self, key: &str) -> Result<Vec<u8>, HandshakeError> {
         self.headers.keys().try_for_each(check_free)?;

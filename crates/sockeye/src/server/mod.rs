@@ -2,6 +2,8 @@
 
 mod handshake;
 
+#[cfg(feature = "tls")]
+pub use crate::tls::server::Tls;
 pub use handshake::{AcceptError, Handshake};
 
 pub use sockeye_proto::handshake::{

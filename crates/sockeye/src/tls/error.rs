@@ -1,0 +1,179 @@
+//! What went wrong with TLS, in words that name the way out.
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why TLS could not be configured or its handshake failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// Configuration: the operating system has no root certificates.
+    NoRoots,
+    /// Configuration: a file cannot be read.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Configuration: PEM without what it should hold.
+    Pem {
+        /// The file, or what the PEM is for.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// Configuration: a certificate and its key cannot be used together.
+    Identity(Error),
+    /// Client: the host is neither a name nor an address that a certificate can hold.
+    Name(String),
+
+    /// Client: the certificate leads to none of the roots.
+    UnknownIssuer,
+    /// The certificate is no longer good.
+    Expired,
+    /// The certificate is not good yet.
+    NotYetValid,
+    /// Client: the certificate is for other names than the host's: these.
+    WrongName(Vec<String>),
+    /// The certificate has another fault.
+    Certificate(CertificateError),
+    /// The peer does not speak TLS.
+    NotTls,
+    /// Client: the server demands a certificate, and none was given.
+    ClientCertificate,
+    /// Client: the server takes the certificate that it was shown for no good; or server: the client did.
+    Refused(AlertDescription),
+    /// The peer broke the protocol, or has no version, cipher suite or application protocol in common.
+    Protocol(Error),
+    /// The peer ended the connection in the middle of the TLS handshake.
+    Eof,
+    /// Server: the client took too long for the TLS handshake.
+    Timeout,
+    /// The transport failed.
+    Io(io::Error),
+}
+
+impl TlsError {
+    /// What a TLS stream's error in the handshake means.
+    pub(super) fn of_handshake(error: io::Error) -> Self {
+        match Self::within(&error) {
+            Some(cause) => cause,
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::Eof,
+            None => Self::Io(error),
+        }
+    }
+
+    /// The error of TLS that stands inside an error of a TLS stream, if it is one.
+    pub(crate) fn within(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref::<Error>().cloned().map(Self::from)
+    }
+}
+
+impl From<Error> for TlsError {
+    fn from(error: Error) -> Self {
+        use AlertDescription as Alert;
+        match error {
+            Error::InvalidCertificate(fault) => fault.into(),
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
+            Error::AlertReceived(Alert::CertificateRequired) => Self::ClientCertificate,
+            Error::AlertReceived(
+                alert @ (Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied),
+            ) => Self::Refused(alert),
+            error => Self::Protocol(error),
+        }
+    }
+}
+
+impl From<CertificateError> for TlsError {
+    fn from(fault: CertificateError) -> Self {
+        match fault {
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::NotValidForName => Self::WrongName(Vec::new()),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                Self::WrongName(presented.iter().map(|name| bare(name)).collect())
+            }
+            fault => Self::Certificate(fault),
+        }
+    }
+}
+
+/// The name in `DnsName("example.com")`, as the certificates' reader writes it. A stranger wrote it: control characters
+/// are escaped.
+fn bare(presented: &str) -> String {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
+    inner.trim_matches('"').escape_debug().to_string()
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots => f.write_str(
+                "the system has no root certificates; install its package ca-certificates, or give a root yourself",
+            ),
+            Self::File { path, error } => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Pem { name, fault } => write!(f, "{name} {fault}"),
+            Self::Identity(error) => {
+                write!(f, "the certificate cannot be used with this key: {error}; give the key it was made for")
+            }
+            Self::Name(host) => write!(f, "no certificate can be for {host:?}; connect by a host name or an address"),
+            Self::UnknownIssuer => f.write_str(
+                "the server's certificate is from an unknown issuer; if you trust it, give the issuer's root (CA) certificate",
+            ),
+            Self::Expired => {
+                f.write_str("the certificate has expired; have it renewed, and check this machine's clock")
+            }
+            Self::NotYetValid => f.write_str("the certificate is not valid yet; check this machine's clock"),
+            Self::WrongName(names) if names.is_empty() => {
+                f.write_str("the server's certificate is not for this host, and names none; have it made for this host")
+            }
+            Self::WrongName(names) => write!(
+                f,
+                "the server's certificate is not for this host but for {}; connect by that name",
+                names.join(", ")
+            ),
+            Self::Certificate(fault) => {
+                write!(f, "the certificate is not acceptable: {fault}; have it made anew, with a root you trust")
+            }
+            Self::NotTls => f.write_str("the peer does not speak TLS; use ws:// for this server, or another port"),
+            Self::ClientCertificate => {
+                f.write_str("the server demands a client certificate; give one with its private key")
+            }
+            Self::Refused(alert) => write!(
+                f,
+                "the peer does not take this end's certificate (alert {alert:?}); show one from an issuer that it trusts"
+            ),
+            Self::Protocol(error) => {
+                write!(f, "the TLS handshake failed: {error}; check which TLS versions and certificates the peer wants")
+            }
+            Self::Eof => f.write_str(
+                "the peer ended the connection in the TLS handshake; check that it speaks TLS at this port",
+            ),
+            Self::Timeout => f.write_str("the client took too long for the TLS handshake"),
+            Self::Io(error) => write!(
+                f,
+                "the connection failed in the TLS handshake: {error}; check that the peer speaks TLS at this port"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { error, .. } | Self::Io(error) => Some(error),
+            Self::Identity(error) | Self::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+}
