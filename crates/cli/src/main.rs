@@ -1,2 +1,20 @@
-//! The binary `sockeye`.
-fn main() {}
+//! The binary `sockeye`: see and test what speaks WebSocket.
+
+mod args;
+mod documents;
+mod echo;
+mod exit;
+mod signals;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Echo(args) => echo::run(&args),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { command } => documents::man(command.as_deref()),
+    };
+    exit::report(outcome)
+}

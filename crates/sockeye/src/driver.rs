@@ -3,11 +3,12 @@
 use crate::block;
 use crate::error::Error;
 use crate::sender::Mailbox;
+use crate::server::drain::Member;
 use crate::timer::{self, Timer};
 use crate::transport::{MustFlush, Transport};
 use bytes::BytesMut;
 use sockeye_proto::connection::Delivery;
-use sockeye_proto::{Closed, Event, Inbound, Message, MessagePiece};
+use sockeye_proto::{CloseCode, CloseFrame, Closed, Event, Inbound, Message, MessagePiece};
 use std::task::{Context, Poll};
 
 /// The reading side of a connection: it owns the inbound half, the timer and what was read but not parsed.
@@ -19,6 +20,8 @@ pub(crate) struct Driver<T> {
     rest: BytesMut,
     timer: Timer,
     pub(crate) mailbox: Option<Box<Mailbox>>,
+    /// Where a server may call for the end; gone once it has.
+    pub(crate) drain: Option<Box<Member>>,
     closed: Option<Box<Closed>>,
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
     pub(crate) discarded: u32,
@@ -28,13 +31,23 @@ pub(crate) struct Driver<T> {
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
         let timer = Timer::default();
-        Self { transport, inbound, rest, timer, mailbox: None, closed: None, discarded: 0, is_shut: false }
+        Self {
+            transport,
+            inbound,
+            rest,
+            timer,
+            mailbox: None,
+            drain: None,
+            closed: None,
+            discarded: 0,
+            is_shut: false,
+        }
     }
 
     /// The parts that outlive a split.
     pub(crate) fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Driver<U> {
-        let Self { transport, inbound, rest, timer, mailbox, closed, discarded, is_shut } = self;
-        Driver { transport: map(transport), inbound, rest, timer, mailbox, closed, discarded, is_shut }
+        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut } = self;
+        Driver { transport: map(transport), inbound, rest, timer, mailbox, drain, closed, discarded, is_shut }
     }
 
     /// How the connection ended, once it has.
@@ -76,6 +89,7 @@ impl<T: Transport> Driver<T> {
         if self.rest.is_empty() {
             self.rest = BytesMut::new();
         }
+        self.poll_drain(cx);
         while self.poll_mailbox(cx) & self.poll_write(cx) {}
         if self.exchange(cx) {
             return Poll::Ready(None);
@@ -145,6 +159,18 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Queues a Close frame when the server shuts down; what waits in the mailbox leaves before it, while there is room.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) {
+        if self.drain.as_mut().is_some_and(|member| member.poll(cx).is_ready()) {
+            self.drain = None;
+            self.poll_mailbox(cx);
+            let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server shuts down");
+            // Refused only where it is closing already.
+            let _ = self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| outbound.close(frame)));
+            self.transport.set_must_flush(MustFlush::Yes);
+        }
+    }
+
     /// Takes what others have sent through their [`Sender`](crate::Sender)s, while there is room. Whether it took any.
     fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(mailbox) = &mut self.mailbox else { return false };
@@ -177,6 +203,7 @@ impl<T: Transport> Driver<T> {
         self.rest = BytesMut::new();
         self.closed = Some(closed);
         self.mailbox = None;
+        self.drain = None;
         self.transport.outlet(cx, |outlet, cx| {
             outlet.outbound.handle_transport_error(); // nothing that still waits can leave
             let _ = outlet.poll_shutdown(cx);

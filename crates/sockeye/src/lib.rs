@@ -1,5 +1,7 @@
 //! WebSocket client and server for tokio.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 mod block;
 pub mod client;
 #[cfg(feature = "deflate")]
@@ -23,6 +25,8 @@ pub use client::connect;
 pub use error::Error;
 pub use sender::{Outgoing, Sender};
 pub use server::accept;
+#[cfg(feature = "hyper")]
+pub use server::upgrade;
 pub use sockeye_proto::extension;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,

@@ -1,7 +1,7 @@
 //! Sending from anywhere: a cloneable handle with a bounded queue of its own.
 
 use sockeye_proto::connection::{Refusal, SendError};
-use sockeye_proto::{Compress, Message, Outbound, Payload, Prepared};
+use sockeye_proto::{CloseCode, CloseFrame, Compress, Message, Outbound, Payload, Prepared};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
@@ -12,13 +12,16 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone)]
 pub struct Sender(mpsc::Sender<Outgoing>);
 
-/// A message that waits for the connection's task.
+/// What waits for the connection's task.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Outgoing {
     /// For this connection alone.
     Message(Message),
     /// For many connections.
     Prepared(Prepared),
+    /// The begin of the closing handshake, behind what was sent before it. What is sent after it is dropped.
+    Close(CloseFrame),
 }
 
 impl From<Message> for Outgoing {
@@ -52,6 +55,12 @@ impl From<&Prepared> for Outgoing {
     }
 }
 
+impl From<CloseFrame> for Outgoing {
+    fn from(frame: CloseFrame) -> Self {
+        Self::Close(frame)
+    }
+}
+
 impl Sender {
     /// Waits for room, then queues the message. Fails, and gives the message back, once the connection has ended.
     ///
@@ -67,6 +76,12 @@ impl Sender {
             mpsc::error::TrySendError::Full(value) => SendError { value, reason: Refusal::Full },
             mpsc::error::TrySendError::Closed(value) => SendError { value, reason: Refusal::Closed },
         })
+    }
+
+    /// Closes the connection behind everything that was sent through its `Sender`s before, with this code and at most
+    /// 123 bytes of reason. A code that must not be sent closes nothing.
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError<Outgoing>> {
+        self.send(CloseFrame::new(code, reason)).await
     }
 
     /// Whether the connection has ended.
@@ -105,13 +120,12 @@ impl Mailbox {
         self.next.is_some()
     }
 
-    /// Moves the message that waits to the connection's queue. Whether there was room.
+    /// Moves what waits to the connection's queue; what can never be sent is dropped. Whether it is out of the way.
     pub(crate) fn feed(&mut self, outbound: &mut Outbound) -> bool {
         let Some(next) = self.next.take() else { return false };
-        let fed = feed(outbound, next);
-        let is_fed = fed.is_ok();
-        self.next = fed.err().filter(|refused| refused.reason.is_passing()).map(|refused| refused.value);
-        is_fed
+        let refused = feed(outbound, next).err().filter(|refused| refused.reason.is_passing());
+        self.next = refused.map(|refused| refused.value);
+        self.next.is_none()
     }
 }
 
@@ -123,5 +137,8 @@ fn feed(outbound: &mut Outbound, next: Outgoing) -> Result<(), SendError<Outgoin
         Outgoing::Prepared(message) => outbound
             .feed_prepared(&message)
             .map_err(|error| SendError { value: Outgoing::Prepared(message), reason: error.reason }),
+        Outgoing::Close(frame) => outbound
+            .close(frame)
+            .map_err(|error| SendError { value: Outgoing::Close(error.value), reason: error.reason }),
     }
 }

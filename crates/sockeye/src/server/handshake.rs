@@ -5,10 +5,12 @@ use crate::timer;
 use crate::websocket::{Parts, WebSocket};
 use bytes::BytesMut;
 use sockeye_proto::connection::Setup;
-use sockeye_proto::handshake::{Accepted, Rejection, Request, ServerHandshake};
+use sockeye_proto::handshake::{Rejection, Request, ServerHandshake};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -71,25 +73,29 @@ impl From<io::Error> for AcceptError {
     }
 }
 
-/// Reads the request's head, under the handshake's limits.
+/// Reads the request's head, under the limits of a handshake that has begun. As soon as `interrupt` is ready it
+/// answers with that rejection.
 pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
     mut io: S,
+    mut handshake: ServerHandshake,
+    interrupt: impl Future<Output = Rejection>,
 ) -> Result<Handshake<S>, AcceptError> {
-    let mut handshake = ServerHandshake::new(server.head, timer::now());
     let deadline = handshake.poll_timeout();
     let mut input = BytesMut::with_capacity(FIRST_READ);
+    let mut interrupt = pin!(interrupt);
     loop {
-        let rejection = match within(deadline, io.read_buf(&mut input)).await {
-            Ok(Ok(0)) => return Err(AcceptError::Eof),
-            Ok(Ok(_)) => match handshake.read(&mut input) {
+        let rejection = match within(deadline, unless(interrupt.as_mut(), io.read_buf(&mut input))).await {
+            Ok(Ok(Ok(0))) => return Err(AcceptError::Eof),
+            Ok(Ok(Ok(_))) => match handshake.read(&mut input) {
                 Ok(None) => continue,
                 Ok(Some(request)) => {
                     return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline });
                 }
                 Err(rejection) => rejection,
             },
-            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(Err(error))) => return Err(error.into()),
+            Ok(Err(rejection)) => rejection,
             Err(Elapsed) => match handshake.handle_timeout(timer::now()) {
                 Some(rejection) => rejection,
                 None => continue,
@@ -97,6 +103,19 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
         };
         return Err(refuse(io, rejection, deadline).await);
     }
+}
+
+/// What `work` comes to, unless the interruption comes first; it is an error.
+pub(super) async fn unless<T, E>(
+    mut interrupt: Pin<&mut impl Future<Output = E>>,
+    work: impl Future<Output = T>,
+) -> Result<T, E> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match interrupt.as_mut().poll(cx) {
+        Poll::Ready(error) => Poll::Ready(Err(error)),
+        Poll::Pending => work.as_mut().poll(cx).map(Ok),
+    })
+    .await
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
@@ -107,17 +126,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
 
     /// Answers as the server is configured: accepts, or refuses what the configuration does not allow.
     pub async fn accept(self) -> Result<WebSocket<S>, AcceptError> {
-        match self.request.accept(&self.server.policy) {
-            Ok(accepted) => self.complete(accepted).await,
-            Err(rejection) => Err(refuse(self.io, rejection, self.deadline).await),
-        }
+        self.complete().await.map(|(ws, _)| ws)
     }
 
     /// Answers as `server` is configured, instead of the one that read the request; so a program chooses by the
     /// request, such as a service by its path.
-    pub async fn accept_with(mut self, server: &Server) -> Result<WebSocket<S>, AcceptError> {
-        self.server = server.clone();
-        self.accept().await
+    pub async fn accept_with(self, server: &Server) -> Result<WebSocket<S>, AcceptError> {
+        self.with(server).accept().await
     }
 
     /// Answers with a status, headers and a body of your own, and ends the connection. What came behind the request
@@ -131,10 +146,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
         }
     }
 
-    async fn complete(mut self, accepted: Accepted) -> Result<WebSocket<S>, AcceptError> {
-        write(&mut self.io, &accepted.encode(), self.deadline).await?;
-        let setup = Setup { limits: self.server.limits, codecs: accepted.codecs, mask_keys: None };
-        Ok(WebSocket::new(Parts { io: self.io, setup, rest: self.rest, subprotocol: accepted.subprotocol }))
+    pub(super) fn with(mut self, server: &Server) -> Self {
+        self.server = server.clone();
+        self
+    }
+
+    /// Like [`accept`](Self::accept), and hands out the request.
+    pub(super) async fn complete(self) -> Result<(WebSocket<S>, Request), AcceptError> {
+        let Self { mut io, server, request, rest, deadline } = self;
+        let accepted = match request.accept(&server.policy) {
+            Ok(accepted) => accepted,
+            Err(rejection) => return Err(refuse(io, rejection, deadline).await),
+        };
+        write(&mut io, &accepted.encode(), deadline).await?;
+        let setup = Setup { limits: server.limits, codecs: accepted.codecs, mask_keys: None };
+        let subprotocol = accepted.subprotocol;
+        Ok((WebSocket::new(Parts { io, setup, rest, subprotocol }), request))
     }
 }
 

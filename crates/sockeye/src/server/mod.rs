@@ -1,20 +1,32 @@
 //! The server's side: from a transport with a request on it to an open connection.
 
+pub(crate) mod drain;
 mod handshake;
+mod listener;
+mod route;
+#[cfg(feature = "hyper")]
+mod upgrade;
 
 #[cfg(feature = "tls")]
 pub use crate::tls::server::Tls;
 pub use handshake::{AcceptError, Handshake};
+pub use listener::{Accept, Listener, Summary, Then};
+pub use route::Route;
+#[cfg(feature = "axum")]
+pub(crate) use upgrade::closing;
+#[cfg(feature = "hyper")]
+pub use upgrade::{Upgrade, Upgraded, upgrade};
 
 pub use sockeye_proto::handshake::{
     HeadLimits, OriginError, OriginPolicy, Rejection, Request, ReservedHeader, SubprotocolError, Subprotocols,
 };
 
+use crate::timer;
 use crate::websocket::WebSocket;
 use http::{HeaderName, HeaderValue};
 use sockeye_proto::Limits;
 use sockeye_proto::extension::Extension;
-use sockeye_proto::handshake::Policy;
+use sockeye_proto::handshake::{Policy, ServerHandshake};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -108,7 +120,8 @@ impl Server {
         &self,
         io: S,
     ) -> Result<Handshake<S>, AcceptError> {
-        handshake::read(self, io).await
+        let reading = ServerHandshake::new(self.head, timer::now());
+        handshake::read(self, io, reading, std::future::pending()).await
     }
 
     fn map_policy(mut self, map: impl FnOnce(Policy) -> Policy) -> Self {
