@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
 
 /// The headers and payload bytes, and the fault; given `step` bytes more at each call.
 fn decode(role: Role, data: &[u8], step: usize) -> (Vec<Header>, Vec<u8>, Option<String>) {
-    let mut decoder = FrameDecoder::new(role, Rsv::RSV1, 1 << 40);
+    let mut decoder = FrameDecoder::new(role, Rsv::RSV1);
     let (mut headers, mut payload, mut input) = (vec![], vec![], vec![]);
     for chunk in data.chunks(step) {
         input.extend_from_slice(chunk);

@@ -1,6 +1,6 @@
 //! The loop between the state machine and the transport: what a task does each time it is polled for reading.
 
-use crate::block;
+use crate::block::{self, Rest};
 use crate::error::Error;
 use crate::sender::Mailbox;
 use crate::server::drain::Member;
@@ -16,8 +16,7 @@ use std::task::{Context, Poll};
 pub(crate) struct Driver<T> {
     pub(crate) transport: T,
     pub(crate) inbound: Inbound,
-    /// What was read and not parsed, in a buffer of its size; no buffer at all when there is none.
-    rest: BytesMut,
+    rest: Rest,
     timer: Timer,
     pub(crate) mailbox: Option<Box<Mailbox>>,
     /// Where a server may call for the end; gone once it has.
@@ -30,6 +29,7 @@ pub(crate) struct Driver<T> {
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
+        let rest = Rest::new(rest);
         let timer = Timer::default();
         Self {
             transport,
@@ -61,7 +61,7 @@ impl<T: Transport> Driver<T> {
     /// Cancel-safe: everything that was read is in `self` whenever this is pending.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
-            let event = match self.inbound.poll_event(&mut self.rest) {
+            let event = match self.rest.parse(|rest| self.inbound.poll_event(rest)) {
                 Some(event) => event,
                 None => match self.poll_progress(cx) {
                     Poll::Ready(Some(event)) => event,
@@ -86,9 +86,6 @@ impl<T: Transport> Driver<T> {
 
     /// Nothing is left to parse: writes, reads, and looks at the clock.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if self.rest.is_empty() {
-            self.rest = BytesMut::new();
-        }
         self.poll_drain(cx);
         while self.poll_mailbox(cx) & self.poll_write(cx) {}
         if self.exchange(cx) {
@@ -200,7 +197,7 @@ impl<T: Transport> Driver<T> {
 
     /// The end: the transport is shut down as far as it can be at once, and dropped with the connection.
     fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
-        self.rest = BytesMut::new();
+        self.rest = Rest::default();
         self.closed = Some(closed);
         self.mailbox = None;
         self.drain = None;

@@ -91,7 +91,7 @@ impl Inbound {
         let head = Head { kind: Kind::Binary, transformed: false, delivery: Delivery::Whole };
         Self {
             role,
-            frames: FrameDecoder::new(role, rsv, limits.max_frame),
+            frames: FrameDecoder::new(role, rsv),
             limits,
             opcode: Opcode::Binary,
             fin: true,

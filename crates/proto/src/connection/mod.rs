@@ -25,7 +25,7 @@ mod tests;
 pub use crate::text::Room;
 pub use assembly::Delivery;
 pub use inbound::Inbound;
-pub use outbound::{MaskKeys, Outbound, Refusal, SendError};
+pub use outbound::{MaskKeys, Outbound, Refusal, SendError, WriteBuffer};
 
 use crate::Role;
 use crate::event::Event;

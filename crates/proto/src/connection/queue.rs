@@ -7,6 +7,7 @@ use crate::payload::Payload;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::time::Instant;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub(super) struct Queue {
     tail: Vec<u8>,
     written: usize,
     lane: Option<Box<Lane>>,
+    /// Since when the transport has taken no byte of it.
+    pub(super) blocked_since: Option<Instant>,
 }
 
 /// Control frames that may still be overtaken by nothing but other control frames.
@@ -123,24 +126,6 @@ impl Queue {
         self.written = 0;
     }
 
-    /// Makes the buffer of `buffer` the one that small frames are joined in, unless there is one.
-    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
-        if self.tail.capacity() == 0 {
-            self.tail = buffer;
-            self.clear_tail();
-        }
-    }
-
-    /// Gives up the buffer when nothing waits in it.
-    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        (self.is_empty() && self.tail.capacity() > 0).then(|| std::mem::take(&mut self.tail))
-    }
-
-    /// Drops everything that waits.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Bytes of memory held.
     pub(super) fn retained(&self) -> usize {
         self.front_len() + self.tail.capacity() + self.lane.as_ref().map_or(0, |lane| lane.bytes.capacity())
@@ -223,6 +208,9 @@ impl Buf for Queue {
 
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past what waits");
+        if count > 0 {
+            self.blocked_since = None;
+        }
         while count > 0 {
             let Some(front) = &mut self.front else { break };
             let Some(first) = front.front_mut() else { break };

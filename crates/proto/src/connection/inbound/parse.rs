@@ -59,6 +59,10 @@ impl Inbound {
     }
 
     fn on_header(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        let most = self.limits.max_frame;
+        if header.payload_len > most {
+            return Err(ProtocolError::FrameTooBig(most));
+        }
         self.counted += 1;
         self.opcode = header.opcode;
         let kind = match header.opcode {

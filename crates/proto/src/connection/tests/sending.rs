@@ -298,3 +298,25 @@ fn refusals_say_the_way_out() {
         assert!(says(reason).contains(word));
     }
 }
+
+#[test]
+fn a_buffer_is_lent_and_comes_back_when_all_is_written() {
+    let mut outbound = End::server().connection.outbound;
+    assert!(outbound.reclaim_buffer().is_none(), "there is none");
+    outbound.lend_buffer(WriteBuffer::default());
+    outbound.feed(Message::text("x".repeat(1000)), Compress::Auto).unwrap();
+    assert!(outbound.reclaim_buffer().is_none(), "something waits");
+    outbound.pong(Payload::new()).unwrap();
+    outbound.advance(outbound.remaining() - 1);
+    assert!(outbound.reclaim_buffer().is_none(), "something waits still");
+    outbound.advance(1);
+    let buffer = outbound.reclaim_buffer().unwrap();
+    assert!(buffer.capacity() >= 1000);
+    assert_eq!(outbound.retained(), 0);
+
+    // The next one to be lent is not taken while there is one, and it is empty whatever was in it.
+    outbound.lend_buffer(buffer);
+    outbound.lend_buffer(WriteBuffer::default());
+    assert!(!outbound.has_remaining());
+    assert!(outbound.reclaim_buffer().unwrap().capacity() >= 1000);
+}
