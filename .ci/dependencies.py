@@ -25,7 +25,7 @@ PROTO_MAY_USE = {
 }
 # From the bottom up: each may depend on those before it.
 LAYERS = ["sockeye-proto", "sockeye", "sockeye-hub", "sockeye-cli"]
-OTHER_CRYPTO = re.compile(r"(aws-lc|openssl|boring|mbedtls|wolfssl|botan|graviola|symcrypt|native-tls)")
+OTHER_CRYPTO = re.compile(r"(aws-lc|openssl(?!-probe)|boring|mbedtls|wolfssl|botan|graviola|symcrypt|native-tls)")
 UNSAFE_ALLOWED = ("crates/proto/src/mask/", "crates/proto/src/text.rs")
 
 

@@ -127,3 +127,29 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn connected() -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn tcp_is_taken_out_of_what_is_plain() {
+        let mut tcp = Some(connected().await);
+        let mut stream = Some(Stream::from(connected().await));
+        assert!(take_tcp(&mut tcp).is_some() && tcp.is_none());
+        assert!(take_tcp(&mut stream).is_some() && stream.is_none());
+        assert!(take_tcp(&mut stream).is_none());
+    }
+
+    #[test]
+    fn other_transports_stay_where_they_are() {
+        let mut other = Some(tokio::io::duplex(1).0);
+        assert!(take_tcp(&mut other).is_none() && other.is_some());
+    }
+}

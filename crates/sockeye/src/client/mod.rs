@@ -150,8 +150,8 @@ impl Client {
 
     /// Like [`connect`](Self::connect), and tells what happened on the way, also where it failed.
     pub async fn connect_with_report(&self, report: &mut Report) -> Result<WebSocket<Stream>, ConnectError> {
-        self.request.check().map_err(ConnectError::Handshake)?;
         *report = Report::default();
+        self.request.check()?;
         let io = connect::connect(self, report).await?;
         upgrade::upgrade(self, io, report).await
     }

@@ -1,6 +1,6 @@
 //! TLS, by rustls with the crypto of ring: whom a client trusts, and what a server shows.
 //!
-//! The server's side is [`server::Tls`](crate::server::Tls).
+//! The server's side is [`Tls`](crate::server::Tls).
 
 mod any_certificate;
 mod client;
