@@ -87,8 +87,9 @@ impl Inbound {
     /// Refuses, at its header, the frame with which the message would outgrow its limit.
     fn check_size(&self, payload_len: u64) -> Result<(), ProtocolError> {
         let held = self.assembly.as_ref().map_or(0, |assembly| assembly.buffer.len() + assembly.overhead);
-        match usize::try_from(payload_len) {
-            Ok(len) if len <= self.most_held().saturating_sub(held) => Ok(()),
+        let total = usize::try_from(payload_len).ok().and_then(|len| held.checked_add(len));
+        match total {
+            Some(total) if total <= self.most_held() => Ok(()),
             _ => Err(ProtocolError::MessageTooBig(self.limits.max_message)),
         }
     }

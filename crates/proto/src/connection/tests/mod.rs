@@ -1,5 +1,6 @@
 //! The connection under test: no sockets, no sleeps, a clock that the tests turn.
 
+mod fragments;
 mod sizes;
 
 use super::*;
