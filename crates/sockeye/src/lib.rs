@@ -12,6 +12,7 @@ mod mask_keys;
 mod sender;
 mod sending;
 pub mod server;
+mod sink;
 mod split;
 mod stream;
 mod streaming;
@@ -27,6 +28,7 @@ pub use sender::{Outgoing, Sender};
 pub use server::accept;
 #[cfg(feature = "hyper")]
 pub use server::upgrade;
+pub use sink::SinkError;
 pub use sockeye_proto::extension;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,

@@ -320,3 +320,24 @@ fn a_buffer_is_lent_and_comes_back_when_all_is_written() {
     assert!(!outbound.has_remaining());
     assert!(outbound.reclaim_buffer().unwrap().capacity() >= 1000);
 }
+
+#[test]
+fn a_message_that_was_asked_for_may_pass_the_limit_once() {
+    let mut outbound =
+        End::new(Role::Server, Limits { max_queued: 100, ..Limits::default() }).connection.outbound;
+    outbound.feed_over(Message::binary(vec![1; 90]), Compress::Auto).unwrap();
+    assert!(!outbound.is_full());
+    assert_eq!(
+        outbound.feed(Message::binary(vec![1; 90]), Compress::Auto).unwrap_err().reason,
+        Refusal::Full
+    );
+    outbound.feed_over(Message::binary(vec![1; 90]), Compress::Auto).unwrap();
+    assert!(outbound.is_full());
+    outbound.begin_message(Kind::Binary, Compress::Auto).unwrap_err();
+    outbound.advance(outbound.remaining());
+    outbound.begin_message(Kind::Binary, Compress::Auto).unwrap();
+    let refused = outbound.feed_over("x".into(), Compress::Auto).unwrap_err();
+    assert_eq!((refused.value, refused.reason), ("x".into(), Refusal::MessageOpen));
+    outbound.close(CloseFrame::EMPTY).unwrap();
+    assert_eq!(outbound.feed_over("x".into(), Compress::Auto).unwrap_err().reason, Refusal::Closed);
+}
