@@ -131,6 +131,7 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     async fn connected() -> TcpStream {
@@ -145,6 +146,20 @@ mod tests {
         assert!(take_tcp(&mut tcp).is_some() && tcp.is_none());
         assert!(take_tcp(&mut stream).is_some() && stream.is_none());
         assert!(take_tcp(&mut stream).is_none());
+    }
+
+    #[tokio::test]
+    async fn several_buffers_leave_in_one_write_and_a_shutdown_ends_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = Stream::from(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let (mut far, _) = listener.accept().await.unwrap();
+        assert!(near.is_write_vectored() && !near.is_tls());
+        let buffers = [io::IoSlice::new(b"one "), io::IoSlice::new(b"write")];
+        assert_eq!(near.write_vectored(&buffers).await.unwrap(), 9);
+        near.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"one write");
     }
 
     #[test]

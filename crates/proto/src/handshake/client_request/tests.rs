@@ -188,3 +188,10 @@ fn offers_of_an_extension_follow_the_grammar_and_have_its_name() {
     let offer = Offer { name: "d".to_owned(), params: vec![value] };
     assert_eq!(error(offer), HandshakeError::InvalidOffer("d".to_owned()));
 }
+
+#[test]
+fn what_is_wrong_can_be_known_beforehand() {
+    assert_eq!(request("ws://a/").subprotocol("chat").check(), Ok(()));
+    let twice = request("ws://a/").subprotocol("chat").subprotocol("chat");
+    assert_eq!(twice.check(), Err(HandshakeError::DuplicateSubprotocol("chat".to_owned())));
+}
