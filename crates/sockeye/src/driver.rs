@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::sender::Mailbox;
 use crate::server::drain::Member;
 use crate::timer::{self, Timer};
+use crate::trace::ConnectionSpan;
 use crate::transport::{MustFlush, Transport};
 use bytes::BytesMut;
 use sockeye_proto::connection::Delivery;
@@ -25,12 +26,14 @@ pub(crate) struct Driver<T> {
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
     pub(crate) discarded: u32,
     is_shut: bool,
+    span: ConnectionSpan,
 }
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
         let rest = Rest::new(rest);
         let timer = Timer::default();
+        let span = ConnectionSpan::new(transport.outbound(sockeye_proto::Outbound::role));
         Self {
             transport,
             inbound,
@@ -41,13 +44,25 @@ impl<T: Transport> Driver<T> {
             closed: None,
             discarded: 0,
             is_shut: false,
+            span,
         }
     }
 
     /// The parts that outlive a split.
     pub(crate) fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Driver<U> {
-        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut } = self;
-        Driver { transport: map(transport), inbound, rest, timer, mailbox, drain, closed, discarded, is_shut }
+        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut, span } = self;
+        Driver {
+            transport: map(transport),
+            inbound,
+            rest,
+            timer,
+            mailbox,
+            drain,
+            closed,
+            discarded,
+            is_shut,
+            span,
+        }
     }
 
     /// How the connection ended, once it has.
@@ -69,6 +84,7 @@ impl<T: Transport> Driver<T> {
                     Poll::Pending => return Poll::Pending,
                 },
             };
+            self.span.event(&event);
             match event {
                 Event::Closed(closed) => self.handle_closed(closed, cx),
                 Event::Control(control) => {
@@ -198,6 +214,7 @@ impl<T: Transport> Driver<T> {
     /// The end: the transport is shut down as far as it can be at once, and dropped with the connection.
     fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
         self.rest = Rest::default();
+        self.span.closed(&closed);
         self.closed = Some(closed);
         self.mailbox = None;
         self.drain = None;

@@ -7,7 +7,7 @@ use crate::websocket::WebSocket;
 use futures_core::Stream;
 use futures_sink::Sink;
 use sockeye_proto::connection::Refusal;
-use sockeye_proto::{CloseCode, CloseFrame, Compress, Message};
+use sockeye_proto::{CloseCode, CloseFrame, Compress, Message, Outbound};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -102,7 +102,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
 
 fn poll_ready(outlets: &mut impl Outlets, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
     // Ready as soon as there is room, whatever still waits.
-    if outlets.with_outbound(|outbound| Outbound::is_full(outbound)) && outlets.poll_flush(cx).is_pending() {
+    if outlets.with_outbound(|outbound: &mut Outbound| outbound.is_full())
+        && outlets.poll_flush(cx).is_pending()
+    {
         return Poll::Pending;
     }
     Poll::Ready(Ok(()))
@@ -116,7 +118,7 @@ fn start_send(outlets: &mut impl Outlets, message: Message) -> Result<(), SinkEr
 
 fn poll_flush(outlets: &mut impl Outlets, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
     ready!(outlets.poll_flush(cx));
-    let broken = outlets.with_outbound(|outbound| outbound.is_broken());
+    let broken = outlets.with_outbound(|outbound: &mut Outbound| outbound.is_broken());
     Poll::Ready(if broken { Err(SinkError::Refused(Refusal::Closed)) } else { Ok(()) })
 }
 

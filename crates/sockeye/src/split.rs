@@ -30,7 +30,7 @@ use tokio::net::tcp;
 /// The receiving half. It also answers pings and keeps the deadlines, so it has to be polled.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
-    driver: Driver<Halved<S>>,
+    pub(crate) driver: Driver<Halved<S>>,
 }
 
 /// The sending half.
