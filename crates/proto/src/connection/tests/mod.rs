@@ -5,6 +5,8 @@
 mod arrival;
 mod bounds;
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod dialogue;
 mod extension;
 mod faults;
