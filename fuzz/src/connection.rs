@@ -4,8 +4,8 @@
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::{Buf, BytesMut};
 use sockeye_proto::connection::{Connection, Delivery, Setup};
-use sockeye_proto::extension::Extension;
 use sockeye_proto::extension::deflate::Deflate;
+use sockeye_proto::extension::{Codec, Extension};
 use sockeye_proto::{CloseCode, CloseFrame, Compress, Event, Kind, Limits, Message, MessagePiece, Payload};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,10 @@ enum Operation {
     Text(u16),
     Binary(u16),
     Begin,
-    Piece { len: u8, last: bool },
+    Piece {
+        len: u8,
+        last: bool,
+    },
     Ping(u8),
     Pong(u8),
     Close(u16),
@@ -48,7 +51,7 @@ struct Pair {
 pub fn run(data: &[u8]) {
     let mut source = Unstructured::new(data);
     let Ok(deflate) = bool::arbitrary(&mut source) else { return };
-    let mut pair = Pair::new(deflate);
+    let mut pair = Pair::new(if deflate { deflated() } else { [vec![], vec![]] });
     while !source.is_empty() {
         let Ok((at, operation)) = <(bool, Operation)>::arbitrary(&mut source) else { break };
         pair.apply(usize::from(at), operation);
@@ -57,23 +60,24 @@ pub fn run(data: &[u8]) {
     pair.finish();
 }
 
+/// What client and server agree on.
+fn deflated() -> [Vec<Codec>; 2] {
+    let deflate = Deflate::default().sending_takeover();
+    let (answer, server) = deflate.answer(&deflate.offers()[0]).expect("its own offer");
+    [vec![deflate.confirm(&answer).expect("its own answer")], vec![server]]
+}
+
 impl Pair {
-    fn new(deflate: bool) -> Self {
+    fn new([client, server]: [Vec<Codec>; 2]) -> Self {
         let now = Instant::now();
-        let (mut codecs, mut limits) = ([vec![], vec![]], Limits::default());
+        let mut limits = Limits::default();
         limits.max_message = MAX_MESSAGE;
-        if deflate {
-            let deflate = Deflate::default().sending_takeover();
-            let (answer, server) = deflate.answer(&deflate.offers()[0]).expect("its own offer");
-            codecs = [vec![deflate.confirm(&answer).expect("its own answer")], vec![server]];
-        }
         let limits = Arc::new(limits);
         let mut key = 0u32;
         let keys: Box<dyn sockeye_proto::connection::MaskKeys> = Box::new(move || {
             key = key.wrapping_mul(747_796_405).wrapping_add(1);
             key.to_be_bytes()
         });
-        let [client, server] = codecs;
         let end = |codecs, mask_keys| End {
             connection: Connection::new(Setup { limits: limits.clone(), codecs, mask_keys }, now),
             input: BytesMut::new(),
@@ -91,7 +95,10 @@ impl Pair {
             Operation::Text(len) => end.feed(Message::text("ä".repeat(usize::from(len) / 4))),
             Operation::Binary(len) => end.feed(Message::binary(vec![len as u8; usize::from(len)])),
             Operation::Begin => _ = end.connection.outbound.begin_message(Kind::Binary, Compress::Auto),
-            Operation::Piece { len, last } => end.feed_piece(len, last),
+            Operation::Piece { len, last } => {
+                let payload = Payload::from(vec![len; len.into()]);
+                end.feed_piece(MessagePiece { kind: Kind::Binary, payload, first: false, last });
+            }
             Operation::Ping(len) => _ = end.connection.outbound.ping(vec![1; len.into()].into(), now),
             Operation::Pong(len) => _ = end.connection.outbound.pong(vec![1; len.into()].into()),
             Operation::Close(code) => {
@@ -180,9 +187,8 @@ impl End {
         }
     }
 
-    fn feed_piece(&mut self, len: u8, last: bool) {
-        let payload = Payload::from(vec![len; len.into()]);
-        let piece = MessagePiece { kind: Kind::Binary, payload: payload.clone(), first: false, last };
+    fn feed_piece(&mut self, piece: MessagePiece) {
+        let payload = piece.payload.clone();
         if self.connection.outbound.feed_piece(piece).is_ok() {
             self.sent.extend_from_slice(&payload);
         }

@@ -50,7 +50,9 @@ fn round_trip(from: &mut Codec, to: &mut Codec, (whole, plain, cut): (bool, &[u8
     assert!(to.decoder.begin(Kind::Binary, rsv));
     let mut back = BytesMut::new();
     for bytes in wire.chunks(usize::from(cut) + 1) {
-        to.decoder.decode(Piece { bytes, last: false }, &mut back, plain.len()).expect("decodes within its length");
+        to.decoder
+            .decode(Piece { bytes, last: false }, &mut back, plain.len())
+            .expect("decodes within its length");
     }
     to.decoder.decode(Piece { bytes: &[], last: true }, &mut back, plain.len()).expect("ends");
     assert_eq!(back, plain);

@@ -47,7 +47,11 @@ impl Scripted {
 }
 
 impl AsyncRead for Scripted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let len = self.next().min(buf.remaining()).min(self.arriving.len());
         if len == 0 {
             cx.waker().wake_by_ref();
