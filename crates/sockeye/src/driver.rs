@@ -277,7 +277,7 @@ impl<T: Transport> Driver<T> {
         let piece = std::task::ready!(self.poll_piece(cx))?;
         Poll::Ready(match (piece, &self.closed) {
             (Some(piece), _) => Ok(piece),
-            (None, Some(closed)) => Err(Error::new(closed)),
+            (None, Some(closed)) => Err(Error::ended(closed)),
             (None, None) => return Poll::Pending,
         })
     }
@@ -293,7 +293,7 @@ impl<T: Transport> Driver<T> {
     /// The end that users see.
     pub(crate) fn end<V>(&self) -> Result<Option<V>, Error> {
         match &self.closed {
-            Some(closed) if !closed.is_clean() => Err(Error::new(closed)),
+            Some(closed) if !closed.is_clean() => Err(Error::ended(closed)),
             _ => Ok(None),
         }
     }

@@ -53,7 +53,6 @@ pub use sender::{Outgoing, Sender};
 pub use server::accept;
 #[cfg(feature = "hyper")]
 pub use server::upgrade;
-pub use sink::SinkError;
 pub use sockeye_proto::extension;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,

@@ -9,7 +9,7 @@ use crate::streaming::{MessageReader, MessageWriter, Pieces};
 use crate::timer;
 use crate::transport::{Outlet, Transport, Whole};
 use bytes::BytesMut;
-use sockeye_proto::connection::{Connection, SendError, Setup, Traffic};
+use sockeye_proto::connection::{Connection, Refusal, SendError, Setup, Traffic};
 use sockeye_proto::{
     CloseCode, CloseFrame, Closed, Compress, Control, Kind, Message, MessagePiece, Outbound, Payload,
     Prepared,
@@ -148,9 +148,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// reason; then it awaits the peer's, all under the close deadline. Messages that still come are counted as
     /// discarded; to have them, use [`start_close`](Self::start_close) and go on receiving.
     ///
-    /// On a connection that is closing already it waits for the end.
+    /// On a connection that is closing already it waits for the end. A code that must not be sent is refused.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let _ = self.start_close(code, reason); // refused only where it is closing already, or by its code
+        match self.start_close(code, reason) {
+            Err(refused) if refused.reason != Refusal::Closed => return Err(refused.into()),
+            _ => {}
+        }
         poll_fn(|cx| self.driver.poll_end(cx)).await
     }
 

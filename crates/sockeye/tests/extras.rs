@@ -4,7 +4,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use sockeye::client::Client;
 use sockeye::server::Server;
-use sockeye::{CloseCode, Message, Refusal, SinkError, WebSocket};
+use sockeye::{CloseCode, Error, Message, Refusal, WebSocket};
 use std::future::poll_fn;
 use std::pin::Pin;
 use tokio::io::DuplexStream;
@@ -40,7 +40,7 @@ async fn a_whole_connection_is_a_stream_and_a_sink() {
     closed.unwrap();
     assert!(end.is_none(), "{end:?}");
     assert_eq!(server.closed().unwrap().received.as_ref().unwrap().code, CloseCode::NORMAL);
-    assert_eq!(send(&mut client, "late").await, Err(SinkError::Refused(Refusal::Closed)));
+    assert_eq!(send(&mut client, "late").await, Err(Error::Refused(Refusal::Closed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,6 @@ async fn an_end_without_a_closing_handshake_is_an_error_of_the_stream() {
     drop(client);
     let error = next(&mut server).await.unwrap().unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
-    assert_eq!(SinkError::from(error.clone()), SinkError::Ended(error));
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,4 +79,12 @@ async fn a_full_sink_waits_until_the_peer_reads() {
         }
     };
     tokio::join!(sending, receiving);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_code_that_must_not_be_sent_is_refused_and_nothing_happens() {
+    let (mut client, mut server) = pair().await;
+    assert_eq!(client.close(CloseCode::ABNORMAL, "").await, Err(Error::Refused(Refusal::CloseCode)));
+    server.send("still open").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("still open".into()));
 }
