@@ -1,4 +1,5 @@
 //! An attack: a server's task on one end of a small pipe, the attacker's bytes on the other, in virtual time.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use super::memory::Memory;
 use super::support::{Client, ask};
