@@ -31,6 +31,7 @@ pub(crate) struct Driver<T> {
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
         let timer = Timer::default();
+        let rest = if rest.is_empty() { BytesMut::new() } else { rest };
         Self {
             transport,
             inbound,

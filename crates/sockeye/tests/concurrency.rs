@@ -385,7 +385,7 @@ async fn a_sender_gets_through_when_the_writing_half_has_made_room() {
         let (mut reader, mut writer) = ws.split();
         // The queue is full, or taken by a message in pieces, until the writing half goes on.
         if open_message {
-            drop(writer.send_message(Kind::Binary).await.unwrap());
+            let _ = writer.send_message(Kind::Binary).await.unwrap();
         } else {
             writer.feed(vec![0; 20_000]).await.unwrap();
         }

@@ -55,7 +55,7 @@ pub(crate) async fn attack_on<T, F: Future<Output = Result<Closed, AcceptError>>
     };
     let ((server, after), attacker) = tokio::join!(serving, attacker(near));
     let figures = memory.now();
-    assert!(figures.peak <= BUDGET, "the server's task held {} bytes", figures.peak);
+    assert!(figures.task + figures.peak <= BUDGET, "the server held {figures:?}");
     Outcome { server, after, attacker }
 }
 
