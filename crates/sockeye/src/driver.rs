@@ -189,7 +189,10 @@ impl<T: Transport> Driver<T> {
         let Some(mailbox) = &mut self.mailbox else { return false };
         let mut any = false;
         while mailbox.poll_waiting(cx)
-            && self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| mailbox.feed(outbound)))
+            && self.transport.outlet(cx, |outlet, _| {
+                outlet.is_awaited = !outlet.queue(|outbound| mailbox.feed(outbound));
+                !outlet.is_awaited
+            })
         {
             any = true;
         }

@@ -1,4 +1,5 @@
 //! Attacks on the memory and the time of an open connection.
+#![cfg(feature = "deflate")]
 
 mod support;
 
@@ -81,7 +82,7 @@ async fn floods_of_tiny_fragments_end_with_1009() {
                 }
             };
             let mut said = Vec::new();
-            let (_, _) = tokio::join!(reader.read_to_end(&mut said), writing);
+            let _ = tokio::join!(reader.read_to_end(&mut said), writing);
             said
         })
         .await;
@@ -114,7 +115,7 @@ async fn a_flood_of_pongs_costs_nothing() {
     })
     .await;
     assert_eq!(close_code(&outcome.attacker), Some(1000));
-    assert_eq!(outcome.after, Duration::from_secs(60));
+    assert_eq!(outcome.after, Duration::from_mins(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +172,7 @@ async fn a_peer_that_reads_a_byte_a_second_costs_its_queue_and_no_more() {
     .await;
     // It was served, slowly, for as long as it stayed.
     assert!(matches!(cause(&outcome), Cause::Transport(_) | Cause::Eof), "{:?}", cause(&outcome));
-    assert_eq!(outcome.after, Duration::from_secs(60));
+    assert_eq!(outcome.after, Duration::from_mins(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +190,7 @@ async fn a_message_that_comes_too_slowly_ends_with_1008() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_never_ends_ends_with_1008() {
-    for begin in [frame(0x01, b""), frame(0x01, b"once upon"), frame(0x02, &[0; 30_000])] {
+    for begin in [frame(0x01, b""), frame(0x01, b"once upon"), frame(0x02, &vec![0; 30_000])] {
         let outcome = attack(Server::new(), async |io: DuplexStream| {
             let mut io = io;
             open(&mut io).await;
@@ -212,7 +213,7 @@ async fn a_message_that_never_ends_ends_with_1008() {
         })
         .await;
         assert_eq!(cause(&outcome), Cause::Timeout(Deadline::Message));
-        assert_eq!(outcome.after, Duration::from_secs(60));
+        assert_eq!(outcome.after, Duration::from_mins(1));
     }
 }
 
@@ -254,7 +255,7 @@ async fn a_broadcast_to_a_peer_that_stopped_reading_is_bounded() {
         };
         let outcome = attack_on(server, async |mut io: DuplexStream| {
             open(&mut io).await;
-            sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_mins(1)).await;
         })
         .await;
         assert_eq!(cause(&outcome), Cause::Timeout(Deadline::Write), "{len}");

@@ -12,9 +12,11 @@ pub(crate) struct Memory(Arc<Mutex<Figures>>);
 
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Figures {
-    /// Bytes held now.
+    /// The size of the task itself.
+    pub(crate) task: i64,
+    /// Bytes held now, beside the task's size.
     pub(crate) held: i64,
-    /// The most bytes held at once.
+    /// The most bytes held at once, beside the task's size.
     pub(crate) peak: i64,
     /// Allocations so far.
     pub(crate) allocations: u64,
@@ -25,10 +27,9 @@ impl Memory {
         *self.0.lock().unwrap()
     }
 
-    /// The task, counted, its own size included.
+    /// The task, counted.
     pub(crate) fn of<F: Future>(&self, future: F) -> Counted<F> {
-        let size = i64::try_from(size_of_val(&future)).unwrap();
-        *self.0.lock().unwrap() = Figures { held: size, peak: size, allocations: 0 };
+        self.0.lock().unwrap().task = i64::try_from(size_of_val(&future)).unwrap();
         Counted { future: Box::pin(future), memory: self.clone() }
     }
 }
