@@ -19,8 +19,9 @@ use support::{Client, ask, frame, frames, read_head, request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Bytes that an idle connection may have beside its task and its socket. The aim is 384.
-const IDLE_BUDGET: usize = 496;
+/// Bytes that an idle connection may have beside its task and its socket; the span of the feature `tracing` comes on
+/// top.
+const IDLE_BUDGET: usize = 384 + if cfg!(feature = "tracing") { size_of::<tracing::Span>() } else { 0 };
 
 /// Messages that pass through every kind of buffer.
 const LENGTHS: [usize; 4] = [1, 100, 10_000, 300_000];

@@ -104,7 +104,7 @@ impl Queue {
 
     /// The lane's frames take their place in the order, for good, and there is room for `additional` bytes more.
     fn spill_lane(&mut self, additional: usize, most: usize) {
-        let lane = self.lane.take().unwrap_or_default();
+        let Some(lane) = self.lane.take() else { return self.reserve(additional, most) };
         self.reserve(lane.bytes.len() + additional, most);
         self.tail.extend_from_slice(&lane.bytes);
     }
