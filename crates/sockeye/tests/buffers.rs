@@ -68,6 +68,13 @@ async fn an_idle_connection_owns_no_buffer() {
     serving.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_task_does_not_carry_the_handshake_on() {
+    let (_near, far) = tcp().await;
+    let size = size_of_val(&echo(far));
+    assert!(size <= 3 * size_of::<WebSocket<TcpStream>>(), "{size} bytes");
+}
+
 /// Some echoes.
 async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>((near, far): (S, S)) {
     let serving = tokio::spawn(echo(far));

@@ -109,7 +109,8 @@ impl Server {
         &self,
         io: S,
     ) -> Result<WebSocket<S>, AcceptError> {
-        self.handshake(io).await?.accept().await
+        // On the heap while it lasts: the caller's task would have room for its state as long as the connection lives.
+        Box::pin(async { self.handshake(io).await?.accept().await }).await
     }
 
     /// Reads the request; the caller looks at it, then [accepts](Handshake::accept) or
