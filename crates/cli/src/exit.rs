@@ -10,7 +10,6 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 macro_rules! exit_codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {
         /// The exit codes.
-        #[expect(dead_code, reason = "for the commands to come")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Exit {
             $(#[doc = $meaning] $name = $code,)*
@@ -40,7 +39,7 @@ exit_codes! {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {

@@ -1,6 +1,7 @@
 //! The binary `sockeye`: see and test what speaks WebSocket.
 
 mod args;
+mod connect;
 mod documents;
 mod echo;
 mod exit;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Echo(args) => echo::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { command } => documents::man(command.as_deref()),
     };

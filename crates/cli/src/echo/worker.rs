@@ -1,18 +1,25 @@
 //! Threads that serve connections, each with a runtime of its own.
 
-use sockeye::server::Server;
-use sockeye::{CloseCode, WebSocket};
+use sockeye::server::{Accept, Listener, Route, Server, Tls};
+use sockeye::{Stream, WebSocket};
 use std::error::Error;
+use std::future::{Ready, ready};
 use std::io;
 use std::num::NonZeroUsize;
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot};
 
 /// Connections that may wait for one worker.
 const QUEUE: usize = 64;
+
+/// How connections are served.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    pub(super) server: Server,
+    pub(super) tls: Option<Tls>,
+}
 
 /// The workers; each new connection goes to the next.
 #[derive(Debug)]
@@ -21,17 +28,19 @@ pub(super) struct Workers {
     next: usize,
 }
 
-/// One thread. It ends when its queue has ended and its connections have closed.
+/// One thread.
 #[derive(Debug)]
 struct Worker {
     queue: mpsc::Sender<std::net::TcpStream>,
+    /// Dropped, it tells the thread to end.
+    running: oneshot::Sender<()>,
     /// Told, by its end, when the thread is done.
     done: oneshot::Receiver<()>,
 }
 
 impl Workers {
-    pub(super) fn start(threads: NonZeroUsize, server: &Server) -> io::Result<Self> {
-        let workers = (0..threads.get()).map(|_| Worker::start(server.clone()));
+    pub(super) fn start(threads: NonZeroUsize, service: &Service) -> io::Result<Self> {
+        let workers = (0..threads.get()).map(|_| Worker::start(service.clone()));
         Ok(Self { workers: workers.collect::<Result<_, _>>()?, next: 0 })
     }
 
@@ -39,7 +48,7 @@ impl Workers {
     pub(super) async fn serve(&mut self, tcp: TcpStream) {
         let worker = &self.workers[self.next];
         self.next = (self.next + 1) % self.workers.len();
-        // A socket that cannot leave this runtime has failed already: its peer is gone.
+        // A socket that cannot leave this runtime has failed already.
         if let Ok(tcp) = tcp.into_std() {
             let _ = worker.queue.send(tcp).await;
         }
@@ -47,8 +56,8 @@ impl Workers {
 
     /// Closes every connection and waits until all have ended.
     pub(super) async fn stop(self) {
-        let (queues, done): (Vec<_>, Vec<_>) = self.workers.into_iter().map(|w| (w.queue, w.done)).unzip();
-        drop(queues);
+        let (running, done): (Vec<_>, Vec<_>) = self.workers.into_iter().map(|w| (w.running, w.done)).unzip();
+        drop(running);
         for done in done {
             let _ = done.await;
         }
@@ -56,52 +65,67 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(server: Server) -> io::Result<Self> {
+    fn start(service: Service) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (queue, sockets) = mpsc::channel(QUEUE);
-        let (finished, done) = oneshot::channel::<()>();
+        let ((running, stopped), (finished, done)) = (oneshot::channel(), oneshot::channel::<()>());
         std::thread::Builder::new().name("echo".into()).spawn(move || {
-            runtime.block_on(serve(server, sockets));
+            runtime.block_on(serve(service, sockets, stopped));
             drop(finished);
         })?;
-        Ok(Self { queue, done })
+        Ok(Self { queue, running, done })
     }
 }
 
-/// Serves every socket of the queue; when the queue ends, ends every connection.
-async fn serve(server: Server, mut sockets: mpsc::Receiver<std::net::TcpStream>) {
-    let (running, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            socket = sockets.recv() => match socket {
-                Some(tcp) => connections.spawn(connection(server.clone(), tcp, stopped.clone())),
-                None => break,
-            },
-            Some(_) = connections.join_next() => continue,
-        };
-    }
-    drop(running);
-    while connections.join_next().await.is_some() {}
+/// Serves what comes through the queue, until it is told to stop; then closes every connection.
+async fn serve(
+    service: Service,
+    sockets: mpsc::Receiver<std::net::TcpStream>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let Service { server, tls } = service;
+    Listener::new(Sockets(sockets))
+        .max_connections(usize::MAX) // whoever tries out a client decides how many
+        .then(move |tcp| {
+            let tls = tls.clone();
+            async move {
+                match tls {
+                    Some(tls) => tls.accept(tcp).await.map_err(io::Error::other),
+                    None => Ok(Stream::from(tcp)),
+                }
+            }
+        })
+        .service(Route::any(), server, |ws, _request| async {
+            let _ = echo(ws).await; // how it ends is between it and its peer
+        })
+        .serve(stopped)
+        .await;
 }
 
-/// One connection from its handshake to its end. How it ends is between it and its peer.
-async fn connection(server: Server, tcp: std::net::TcpStream, mut stopped: watch::Receiver<()>) {
-    let Ok(tcp) = TcpStream::from_std(tcp) else { return };
-    let _ = tcp.set_nodelay(true); // answers are whole: waiting for more would only delay them
-    let Ok(mut ws) = server.accept(tcp).await else { return };
-    tokio::select! {
-        _ = echo(&mut ws) => {}
-        _ = stopped.changed() => { let _ = ws.close(CloseCode::GOING_AWAY, "the server stops").await; }
-    }
-}
-
-async fn echo<S>(ws: &mut WebSocket<S>) -> Result<(), Box<dyn Error + Send + Sync>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Box<dyn Error + Send + Sync>> {
     while let Some(message) = ws.recv().await? {
         ws.feed(message).await?;
     }
     Ok(())
+}
+
+/// The sockets that the acceptor hands to one worker.
+struct Sockets(mpsc::Receiver<std::net::TcpStream>);
+
+impl Accept for Sockets {
+    type Io = TcpStream;
+    type Prepare = Ready<io::Result<TcpStream>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Prepare>> {
+        match self.0.poll_recv(cx) {
+            Poll::Ready(Some(tcp)) => Poll::Ready(Ok(ready(adopt(tcp)))),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Makes the socket one of this thread's runtime. Answers leave whole: waiting for more would only delay them.
+fn adopt(tcp: std::net::TcpStream) -> io::Result<TcpStream> {
+    tcp.set_nodelay(true)?;
+    TcpStream::from_std(tcp)
 }

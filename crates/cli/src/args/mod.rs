@@ -1,8 +1,10 @@
 //! The command line: one declaration per flag, from which help, man page and completions come.
 
+mod connect;
 mod echo;
 mod size;
 
+pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
 
 use crate::exit;
@@ -10,17 +12,18 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// See and test what speaks WebSocket.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "sockeye", version, arg_required_else_help = true, after_help = exit_codes())]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     Echo(EchoArgs),
+
+    Connect(ConnectArgs),
 
     /// Print the completions for a shell
     ///

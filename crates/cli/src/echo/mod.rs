@@ -10,25 +10,26 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::signals::Signals;
 use sockeye::Limits;
 use sockeye::extension::deflate::Deflate;
-use sockeye::server::{OriginPolicy, Server};
+use sockeye::server::{OriginPolicy, Server, Tls};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use worker::Workers;
+use worker::{Service, Workers};
 
 /// Pause after a failed accept that is not one connection's fault, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &EchoArgs) -> Outcome {
+    let service = service(args)?;
     let failed = Failure::local("cannot start the server");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(&failed)?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(&failed)?;
         let listener = bind(&args.listen).await?;
         let address = listener.local_addr().map_err(&failed)?;
-        let mut workers = Workers::start(args.threads, &server(args)).map_err(&failed)?;
-        eprintln!("listening on ws://{address}/");
+        let mut workers = Workers::start(args.threads, &service).map_err(&failed)?;
+        eprintln!("listening on {}://{address}/", if service.tls.is_some() { "wss" } else { "ws" });
         tokio::select! {
             () = accept(&listener, &mut workers) => {}
             () = signals.next() => {}
@@ -42,17 +43,22 @@ pub(crate) fn run(args: &EchoArgs) -> Outcome {
     })
 }
 
-fn server(args: &EchoArgs) -> Server {
+fn service(args: &EchoArgs) -> Result<Service, Failure> {
     let mut limits = Limits::default();
     limits.max_message = args.max_message;
     let server = Server::new().origin(OriginPolicy::any()).limits(limits);
-    if args.deflate { server.deflate(Deflate::default()) } else { server }
+    let server = if args.deflate { server.deflate(Deflate::default()) } else { server };
+    let tls = args.tls_cert.as_ref().zip(args.tls_key.as_ref());
+    let tls = tls.map(|(cert, key)| Tls::from_pem_files(cert, key)).transpose();
+    Ok(Service { server, tls: tls.map_err(|error| Failure::new(Exit::Failure, error))? })
 }
 
 async fn bind(address: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let way_out = match error.kind() {
-            io::ErrorKind::AddrInUse => "end the program that listens there, or choose another with --listen",
+            io::ErrorKind::AddrInUse => {
+                "end the program that listens there, or choose another port with --listen"
+            }
             io::ErrorKind::PermissionDenied => {
                 "choose a port above 1023 with --listen, or run with more rights"
             }
