@@ -30,7 +30,7 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-async fn echo<S: AsyncRead + AsyncWrite + Unpin>(io: S) {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(io: S) {
     serve(sockeye::accept(io).await.unwrap()).await;
 }
 
