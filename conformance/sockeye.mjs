@@ -20,9 +20,7 @@ export const pem = (name) => readFileSync(files[name], 'utf8');
 
 /** `sockeye echo` on a free port: `url`, and `stop()`, which resolves to its exit code. */
 export async function echo(...options) {
-    const program = spawn(process.env.SOCKEYE_BIN, ['echo', '--listen', '127.0.0.1:0', ...options], {
-        stdio: ['ignore', 'inherit', 'pipe'],
-    });
+    const program = start(['echo', '--listen', '127.0.0.1:0', ...options], ['ignore', 'inherit', 'pipe']);
     const url = await listeningUrl(program);
     const stop = async () => {
         const exited = once(program, 'exit');
@@ -57,7 +55,16 @@ function listeningUrl(program) {
 
 /** `sockeye connect URL …` in a pipe. */
 export function connect(url, ...options) {
-    return new Connect(spawn(process.env.SOCKEYE_BIN, ['connect', url, ...options]));
+    return new Connect(start(['connect', url, ...options], 'pipe'));
+}
+
+// A test that fails half-way leaves its program behind, which must not outlive the tests.
+function start(args, stdio) {
+    const program = spawn(process.env.SOCKEYE_BIN, args, { stdio });
+    const kill = () => program.kill('SIGKILL');
+    process.once('exit', kill);
+    program.once('exit', () => process.off('exit', kill));
+    return program;
 }
 
 class Connect {
@@ -97,6 +104,12 @@ class Connect {
             if (event.type === type) return event;
         }
         throw new Error(`there is no event ${type}; on standard error: ${this.#errors}`);
+    }
+
+    /** Rejects when it ends: for races with what only a client that is connected brings about. */
+    async failure() {
+        const [code] = await this.#exited;
+        throw new Error(`sockeye connect ended with ${code}: ${this.#errors}`);
     }
 
     /** All lines that are still to come, the exit code, and what stands on standard error. */

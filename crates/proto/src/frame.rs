@@ -1,7 +1,7 @@
 //! L1: an in-place, allocation-free frame decoder over a borrowed buffer.
 //!
 //! It applies what depends on the connection but not on a message's content: mask direction, reserved bits, the
-//! order of fragments, the frame limit. It unmasks payloads where they stand. Joining fragments, UTF-8 and
+//! order of fragments. It unmasks payloads where they stand. Joining fragments, UTF-8 and
 //! extensions belong to the levels above.
 
 use crate::Role;
@@ -20,7 +20,6 @@ pub struct FrameDecoder {
     role: Role,
     /// The bits that extensions own.
     rsv: Rsv,
-    max_frame: u64,
     /// A fragmented message has begun and not ended.
     message_open: bool,
     frame: Option<OpenFrame>,
@@ -58,8 +57,8 @@ pub enum Step {
 
 impl FrameDecoder {
     /// A decoder for what `role` receives, with the reserved bits that negotiated extensions own.
-    pub fn new(role: Role, rsv: Rsv, max_frame: u64) -> Self {
-        Self { role, rsv, max_frame, message_open: false, frame: None }
+    pub fn new(role: Role, rsv: Rsv) -> Self {
+        Self { role, rsv, message_open: false, frame: None }
     }
 
     /// Looks at the front of `input`. The caller drops the bytes that the step names before it calls again.
@@ -130,9 +129,6 @@ impl FrameDecoder {
         }
         if header.opcode == Opcode::Continuation && !self.message_open {
             return Err(ProtocolError::UnexpectedContinuation); // RFC 6455 5.4
-        }
-        if header.payload_len > self.max_frame {
-            return Err(ProtocolError::FrameTooBig(self.max_frame));
         }
         Ok(())
     }

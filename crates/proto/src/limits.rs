@@ -80,7 +80,7 @@ pub enum KeepAlive {
     },
     /// Send an unasked pong every so often (RFC 6455 5.5.3): keeps proxies awake, expects nothing.
     Pong {
-        /// The interval.
+        /// The interval; zero is none, as `Off`.
         every: Duration,
     },
     /// Neither.

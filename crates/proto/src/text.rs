@@ -2,10 +2,13 @@
 
 use crate::payload::Payload;
 use crate::utf8::{Utf8Error, Validator};
-use bytes::buf::Limit;
+use bytes::buf::{Limit, UninitSlice};
 use bytes::{BufMut, Bytes};
 use std::fmt;
 use std::ops::Deref;
+
+#[cfg(test)]
+mod tests;
 
 /// The text of a message: a [`Payload`] that is known to be UTF-8.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -114,6 +117,9 @@ fn check_whole(bytes: &[u8]) -> Result<(), Utf8Error> {
 #[derive(Debug, Default)]
 pub(crate) struct MessageBuffer {
     bytes: Vec<u8>,
+    /// The prefix that is accounted for.
+    accepted: usize,
+    /// The prefix that the validator has seen.
     checked: usize,
     validator: Validator,
 }
@@ -139,9 +145,9 @@ impl MessageBuffer {
     }
 
     /// The room behind the bytes, `len` of them, to be filled from elsewhere.
-    pub(crate) fn spare(&mut self, len: usize, most: usize) -> Limit<&mut Vec<u8>> {
+    pub(crate) fn spare(&mut self, len: usize, most: usize) -> Room<'_> {
         self.reserve(len, most);
-        (&mut self.bytes).limit(len)
+        Room((&mut self.bytes).limit(len))
     }
 
     fn reserve(&mut self, additional: usize, most: usize) {
@@ -152,26 +158,27 @@ impl MessageBuffer {
         }
     }
 
-    /// The bytes appended since the last check, to unmask them.
-    pub(crate) fn unchecked_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.checked..]
+    /// The bytes appended since the last [`check`](Self::check) or [`accept`](Self::accept), to unmask them.
+    pub(crate) fn fresh_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.accepted..]
     }
 
-    /// Accepts the bytes appended since the last check as they are (binary messages, compressed bytes).
+    /// Accepts the fresh bytes as they are (binary messages, compressed bytes).
     pub(crate) fn accept(&mut self) {
-        self.checked = self.bytes.len();
+        self.accepted = self.bytes.len();
     }
 
-    /// Checks the bytes appended since the last check as the continuation of a text.
+    /// Checks the fresh bytes as the continuation of a text.
     pub(crate) fn check(&mut self) -> Result<(), Utf8Error> {
         self.validator.push(&self.bytes[self.checked..])?;
         self.checked = self.bytes.len();
+        self.accept();
         Ok(())
     }
 
-    /// Ends a text of which every byte went through [`check`](Self::check). Fails where it stops inside a character.
+    /// Ends a text. Fails where it stops inside a character, or not every byte went through [`check`](Self::check).
     pub(crate) fn into_text(self) -> Result<Text, Utf8Error> {
-        if self.validator.is_complete() {
+        if self.validator.is_complete() && self.checked == self.bytes.len() {
             Ok(Text(self.into_payload()))
         } else {
             Err(Utf8Error { valid_up_to: self.checked })
@@ -184,5 +191,28 @@ impl MessageBuffer {
             return Payload::copy_from_slice(&self.bytes);
         }
         self.bytes.into()
+    }
+}
+
+/// Room behind the bytes of a message in progress, to be filled by a read.
+///
+/// It lends no way to the bytes before it, which may have been checked already.
+#[derive(Debug)]
+pub struct Room<'a>(Limit<&'a mut Vec<u8>>);
+
+// SAFETY: every method is that of `Limit<&mut Vec<u8>>`.
+#[expect(unsafe_code, reason = "`Limit` itself would hand out the whole `Vec`, checked bytes included")]
+unsafe impl BufMut for Room<'_> {
+    fn remaining_mut(&self) -> usize {
+        self.0.remaining_mut()
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        // SAFETY: the caller has initialized `count` bytes of `chunk_mut`, as the trait asks.
+        unsafe { self.0.advance_mut(count) }
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        self.0.chunk_mut()
     }
 }

@@ -1,10 +1,11 @@
 //! The loop between the state machine and the transport: what a task does each time it is polled for reading.
 
-use crate::block;
+use crate::block::{self, Rest};
 use crate::error::Error;
 use crate::sender::Mailbox;
 use crate::server::drain::Member;
 use crate::timer::{self, Timer};
+use crate::trace::ConnectionSpan;
 use crate::transport::{MustFlush, Transport};
 use bytes::BytesMut;
 use sockeye_proto::connection::Delivery;
@@ -16,8 +17,7 @@ use std::task::{Context, Poll};
 pub(crate) struct Driver<T> {
     pub(crate) transport: T,
     pub(crate) inbound: Inbound,
-    /// What was read and not parsed, in a buffer of its size; no buffer at all when there is none.
-    rest: BytesMut,
+    rest: Rest,
     timer: Timer,
     pub(crate) mailbox: Option<Box<Mailbox>>,
     /// Where a server may call for the end; gone once it has.
@@ -26,11 +26,14 @@ pub(crate) struct Driver<T> {
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
     pub(crate) discarded: u32,
     is_shut: bool,
+    span: ConnectionSpan,
 }
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
+        let rest = Rest::new(rest);
         let timer = Timer::default();
+        let span = ConnectionSpan::new(transport.outbound(sockeye_proto::Outbound::role));
         Self {
             transport,
             inbound,
@@ -41,13 +44,25 @@ impl<T: Transport> Driver<T> {
             closed: None,
             discarded: 0,
             is_shut: false,
+            span,
         }
     }
 
     /// The parts that outlive a split.
     pub(crate) fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Driver<U> {
-        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut } = self;
-        Driver { transport: map(transport), inbound, rest, timer, mailbox, drain, closed, discarded, is_shut }
+        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut, span } = self;
+        Driver {
+            transport: map(transport),
+            inbound,
+            rest,
+            timer,
+            mailbox,
+            drain,
+            closed,
+            discarded,
+            is_shut,
+            span,
+        }
     }
 
     /// How the connection ended, once it has.
@@ -61,7 +76,7 @@ impl<T: Transport> Driver<T> {
     /// Cancel-safe: everything that was read is in `self` whenever this is pending.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
-            let event = match self.inbound.poll_event(&mut self.rest) {
+            let event = match self.rest.parse(|rest| self.inbound.poll_event(rest)) {
                 Some(event) => event,
                 None => match self.poll_progress(cx) {
                     Poll::Ready(Some(event)) => event,
@@ -69,6 +84,7 @@ impl<T: Transport> Driver<T> {
                     Poll::Pending => return Poll::Pending,
                 },
             };
+            self.span.event(&event);
             match event {
                 Event::Closed(closed) => self.handle_closed(closed, cx),
                 Event::Control(control) => {
@@ -86,9 +102,6 @@ impl<T: Transport> Driver<T> {
 
     /// Nothing is left to parse: writes, reads, and looks at the clock.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if self.rest.is_empty() {
-            self.rest = BytesMut::new();
-        }
         self.poll_drain(cx);
         while self.poll_mailbox(cx) & self.poll_write(cx) {}
         if self.exchange(cx) {
@@ -176,7 +189,10 @@ impl<T: Transport> Driver<T> {
         let Some(mailbox) = &mut self.mailbox else { return false };
         let mut any = false;
         while mailbox.poll_waiting(cx)
-            && self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| mailbox.feed(outbound)))
+            && self.transport.outlet(cx, |outlet, _| {
+                outlet.is_awaited = !outlet.queue(|outbound| mailbox.feed(outbound));
+                !outlet.is_awaited
+            })
         {
             any = true;
         }
@@ -200,7 +216,8 @@ impl<T: Transport> Driver<T> {
 
     /// The end: the transport is shut down as far as it can be at once, and dropped with the connection.
     fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
-        self.rest = BytesMut::new();
+        self.rest = Rest::default();
+        self.span.closed(&closed);
         self.closed = Some(closed);
         self.mailbox = None;
         self.drain = None;
@@ -263,7 +280,7 @@ impl<T: Transport> Driver<T> {
         let piece = std::task::ready!(self.poll_piece(cx))?;
         Poll::Ready(match (piece, &self.closed) {
             (Some(piece), _) => Ok(piece),
-            (None, Some(closed)) => Err(Error::new(closed)),
+            (None, Some(closed)) => Err(Error::ended(closed)),
             (None, None) => return Poll::Pending,
         })
     }
@@ -279,7 +296,7 @@ impl<T: Transport> Driver<T> {
     /// The end that users see.
     pub(crate) fn end<V>(&self) -> Result<Option<V>, Error> {
         match &self.closed {
-            Some(closed) if !closed.is_clean() => Err(Error::new(closed)),
+            Some(closed) if !closed.is_clean() => Err(Error::ended(closed)),
             _ => Ok(None),
         }
     }

@@ -13,7 +13,7 @@ use crate::streaming::{MessageReader, MessageWriter, Pieces};
 use crate::timer::{self, Timer};
 use crate::transport::{MustFlush, Outlet, Transport, Whole};
 use crate::websocket::{Event, Stats};
-use bytes::BufMut;
+use bytes::{Buf, BufMut};
 use sockeye_proto::connection::SendError;
 use sockeye_proto::{
     CloseCode, CloseFrame, Closed, Compress, Kind, Message, MessagePiece, Notice, Outbound, Payload, Prepared,
@@ -30,7 +30,7 @@ use tokio::net::tcp;
 /// The receiving half. It also answers pings and keeps the deadlines, so it has to be polled.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
-    driver: Driver<Halved<S>>,
+    pub(crate) driver: Driver<Halved<S>>,
 }
 
 /// The sending half.
@@ -94,7 +94,7 @@ where
 }
 
 fn halve<S: AsyncRead + AsyncWrite + 'static>(outlet: Outlet<S>) -> (Reader<S>, Outlet<Writer<S>>) {
-    let Outlet { outbound, writer: io, unflushed } = outlet;
+    let Outlet { outbound, writer: io, unflushed, is_awaited } = outlet;
     let mut io = Some(io);
     let (reader, writer) = match (stream::take_tcp(&mut io), io) {
         (Some(tcp), _) => {
@@ -107,7 +107,7 @@ fn halve<S: AsyncRead + AsyncWrite + 'static>(outlet: Outlet<S>) -> (Reader<S>, 
         }
         (None, None) => unreachable!("the transport is one or the other"),
     };
-    (reader, Outlet { outbound, writer, unflushed })
+    (reader, Outlet { outbound, writer, unflushed, is_awaited })
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
@@ -115,12 +115,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the reading task where there is something to tell.
-    fn pass_notices(&self, outbound: &Outbound) {
-        if outbound.has_notice() {
+    /// Wakes the reading task where there is something to tell it, or room that it waits for.
+    fn wake_reader(&self, outlet: &mut Outlet<Writer<S>>) {
+        let outbound = &outlet.outbound;
+        let is_free = !outbound.has_remaining() && outbound.open_message().is_none();
+        let has_room = is_free && std::mem::take(&mut outlet.is_awaited);
+        if outlet.outbound.has_notice() {
             self.has_notice.store(true, Ordering::Release);
-            wake(&self.wakers.reader);
+        } else if !has_room {
+            return;
         }
+        wake(&self.wakers.reader);
     }
 }
 
@@ -320,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlets for WriteHalf<S> {
     fn with_outbound<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
         let mut outlet = self.shared.outlet();
         let result = outlet.queue(work);
-        self.shared.pass_notices(&outlet.outbound);
+        self.shared.wake_reader(&mut outlet);
         result
     }
 
@@ -330,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlets for WriteHalf<S> {
         loop {
             let mut outlet = self.shared.outlet();
             let flushed = outlet.poll_flush(&mut Context::from_waker(&both));
-            self.shared.pass_notices(&outlet.outbound);
+            self.shared.wake_reader(&mut outlet);
             if flushed.is_ready() {
                 return Poll::Ready(());
             }

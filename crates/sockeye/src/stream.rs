@@ -54,6 +54,11 @@ impl From<tokio_rustls::server::TlsStream<TcpStream>> for Stream {
     }
 }
 
+/// The TCP stream that a transport is or stands on, whichever type the transport has.
+pub(crate) fn tcp(transport: &dyn Any) -> Option<&TcpStream> {
+    transport.downcast_ref().or_else(|| transport.downcast_ref().map(Stream::tcp))
+}
+
 /// Takes a plain TCP stream out of an `Option` of a transport, whichever type the transport has: such a stream can be
 /// halved without a lock.
 pub(crate) fn take_tcp(transport: &mut dyn Any) -> Option<TcpStream> {

@@ -54,11 +54,13 @@ pub(crate) struct Outlet<W> {
     pub(crate) writer: W,
     /// Bytes were handed to the transport that it may hold back until it is flushed.
     pub(crate) unflushed: bool,
+    /// The reading task has something to send for which there was no room.
+    pub(crate) is_awaited: bool,
 }
 
 impl<W: AsyncWrite + Unpin> Outlet<W> {
     pub(crate) fn new(outbound: Outbound, writer: W) -> Self {
-        Self { outbound, writer, unflushed: false }
+        Self { outbound, writer, unflushed: false, is_awaited: false }
     }
 
     /// Queues something, in a buffer of the thread's.

@@ -9,7 +9,7 @@ use crate::streaming::{MessageReader, MessageWriter, Pieces};
 use crate::timer;
 use crate::transport::{Outlet, Transport, Whole};
 use bytes::BytesMut;
-use sockeye_proto::connection::{Connection, SendError, Setup, Traffic};
+use sockeye_proto::connection::{Connection, Refusal, SendError, Setup, Traffic};
 use sockeye_proto::{
     CloseCode, CloseFrame, Closed, Compress, Control, Kind, Message, MessagePiece, Outbound, Payload,
     Prepared,
@@ -30,8 +30,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[derive(Debug)]
 pub struct WebSocket<S> {
     pub(crate) driver: Driver<Whole<S>>,
-    /// What the handshake agreed on, where it agreed on anything.
-    subprotocol: Option<Box<str>>,
+    /// What the handshake agreed on. Boxed twice: 8 bytes less for every connection that speaks none.
+    subprotocol: Option<Box<Box<str>>>,
 }
 
 /// Something that came from the peer.
@@ -68,12 +68,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let Connection { mut inbound, outbound } = Connection::new(parts.setup, now);
         inbound.handle_read(parts.rest.len(), now);
         let driver = Driver::new(Whole(Outlet::new(outbound, parts.io)), inbound, parts.rest);
-        Self { driver, subprotocol: parts.subprotocol.map(Into::into) }
+        Self { driver, subprotocol: parts.subprotocol.map(|name| Box::new(name.into())) }
     }
 
     /// The subprotocol that the handshake agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.subprotocol.as_ref().map(|name| &***name)
     }
 
     /// The next message; `None` once the connection has ended cleanly, whatever the close code. How it ended is in
@@ -148,9 +148,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// reason; then it awaits the peer's, all under the close deadline. Messages that still come are counted as
     /// discarded; to have them, use [`start_close`](Self::start_close) and go on receiving.
     ///
-    /// On a connection that is closing already it waits for the end.
+    /// On a connection that is closing already it waits for the end. A code that must not be sent is refused.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let _ = self.start_close(code, reason); // refused only where it is closing already, or by its code
+        match self.start_close(code, reason) {
+            Err(refused) if refused.reason != Refusal::Closed => return Err(refused.into()),
+            _ => {}
+        }
         poll_fn(|cx| self.driver.poll_end(cx)).await
     }
 
@@ -190,6 +193,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// The transport.
     pub fn get_ref(&self) -> &S {
         &self.driver.transport.0.writer
+    }
+
+    /// The transport, for its settings; reading or writing it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.driver.transport.0.writer
     }
 }
 

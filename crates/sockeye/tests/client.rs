@@ -274,7 +274,7 @@ async fn the_limits_are_the_clients() {
         ws.recv().await.unwrap_err()
     };
     let ((), error) = tokio::join!(serve, receive);
-    assert!(matches!(error.cause(), Cause::Protocol(ProtocolError::MessageTooBig(4))), "{error:?}");
+    assert!(matches!(error.cause(), Some(Cause::Protocol(ProtocolError::MessageTooBig(4)))), "{error:?}");
 }
 
 #[tokio::test]

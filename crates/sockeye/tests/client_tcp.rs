@@ -225,3 +225,13 @@ async fn a_build_without_tls_says_so() {
     let error = sockeye::connect("wss://localhost/").await.unwrap_err();
     assert!(matches!(error, ConnectError::Url(sockeye::client::UrlError::NoTls)), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_accepted_tcp_stream_sends_small_segments_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let accepting = async { sockeye::accept(listener.accept().await.unwrap().0).await.unwrap() };
+    let (server, client) = tokio::join!(accepting, sockeye::connect(&url));
+    assert!(server.get_ref().nodelay().unwrap());
+    drop(client);
+}

@@ -108,24 +108,26 @@ impl DecodeChain {
         if unclaimed.is_none() { Ok(transformed) } else { Err(ProtocolError::ReservedBits) }
     }
 
-    /// The plain form of the next bytes of the message, at most `limit` bytes of it.
-    pub(super) fn decode(&mut self, piece: Piece<'_>, limit: usize) -> Result<BytesMut, ProtocolError> {
+    /// The plain form of the next bytes of the message, at most `limit` bytes of it. Beside a fault stands what came
+    /// before it, so that a fault in that comes first, however the bytes are cut.
+    pub(super) fn decode(&mut self, piece: Piece<'_>, limit: usize) -> (BytesMut, Result<(), ProtocolError>) {
         self.wire += piece.bytes.len() as u64;
         let mut input: Option<BytesMut> = None;
+        let mut intact = Ok(());
         for link in self.links.iter_mut().filter(|link| link.active) {
             let bytes = input.as_deref().unwrap_or(piece.bytes);
             let mut output = BytesMut::new();
-            link.decoder.decode(Piece { bytes, last: piece.last }, &mut output, limit).map_err(|error| {
-                match error {
-                    DecodeError::TooBig => ProtocolError::MessageTooBig(limit),
-                    DecodeError::Invalid => ProtocolError::ExtensionData,
-                }
-            })?;
+            let piece = Piece { bytes, last: piece.last && intact.is_ok() };
+            match link.decoder.decode(piece, &mut output, limit) {
+                Ok(()) => {}
+                Err(DecodeError::TooBig) => intact = Err(ProtocolError::MessageTooBig(limit)),
+                Err(DecodeError::Invalid) => intact = Err(ProtocolError::ExtensionData),
+            }
             input = Some(output);
         }
         let output = input.unwrap_or_default();
         self.plain += output.len() as u64;
-        Ok(output)
+        (output, intact)
     }
 
     pub(super) fn retained(&self) -> usize {

@@ -26,11 +26,12 @@ pub(super) struct Closing {
     flushed: bool,
     /// Nothing more can come: the transport's end or the close deadline.
     end: Option<Cause>,
-    pub(super) deadline: Instant,
+    /// `None` where it lies beyond what an [`Instant`] can tell.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Closing {
-    pub(super) fn new(initiator: Initiator, deadline: Instant) -> Self {
+    pub(super) fn new(initiator: Initiator, deadline: Option<Instant>) -> Self {
         Self { initiator, received: None, sent: None, fault: None, flushed: false, end: None, deadline }
     }
 

@@ -25,10 +25,24 @@ impl Outbound {
         if let Some(reason) = self.refusal_of_message(message.len()) {
             return Err(SendError { value: message, reason });
         }
+        self.push_message(message, compress);
+        Ok(())
+    }
+
+    /// Queues a message even where it passes `max_queued`: for a caller that asked [`is_full`](Self::is_full) before,
+    /// and passes it by one message at the most.
+    pub fn feed_over(&mut self, message: Message, compress: Compress) -> Result<(), SendError<Message>> {
+        if let Some(reason) = self.refusal_of_message(0).filter(|reason| *reason != Refusal::Full) {
+            return Err(SendError { value: message, reason });
+        }
+        self.push_message(message, compress);
+        Ok(())
+    }
+
+    fn push_message(&mut self, message: Message, compress: Compress) {
         let kind = message.kind();
         let (payload, rsv) = self.transform(kind, message.into_payload(), compress);
         self.push_frame(Frame { fin: true, rsv, opcode: kind.into(), payload });
-        Ok(())
     }
 
     /// Queues a message that is prepared for many connections: where it is large its bytes are not copied.
@@ -163,7 +177,9 @@ impl EncodeChain {
     fn prepared(&mut self, message: &Prepared) -> Option<(Rsv, bytes::Bytes)> {
         let [link] = self.links.as_mut_slice() else { return None };
         let (rsv, bytes) = link.encoder.prepared(message)?;
-        self.count(message.payload().len(), bytes.len());
+        if !rsv.is_none() {
+            self.count(message.payload().len(), bytes.len());
+        }
         Some((rsv, bytes))
     }
 

@@ -14,8 +14,8 @@ use crate::header::Opcode;
 use crate::limits::{KeepAlive, Limits};
 use crate::message::Kind;
 use crate::payload::Payload;
+use crate::text::Room;
 use bytes::BytesMut;
-use bytes::buf::Limit;
 use parse::Progress;
 use std::io;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub struct Inbound {
     extensions: Option<Box<DecodeChain>>,
     closing: Option<Box<Closing>>,
     /// When the last byte came.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// Only where the timing asks for them.
     clocks: Option<Box<Clocks>>,
     ping: Option<Box<PingInFlight>>,
@@ -63,8 +63,9 @@ pub struct Inbound {
 struct PingInFlight {
     payload: Payload,
     at: Instant,
-    /// Keep-alive waits for it: any byte is an answer.
-    awaited: bool,
+    /// When keep-alive sent the ping for which it waits: any byte is an answer. A ping of the user's that comes later
+    /// changes nothing about that.
+    awaited: Option<Instant>,
 }
 
 /// The clocks that few connections need.
@@ -90,7 +91,7 @@ impl Inbound {
         let head = Head { kind: Kind::Binary, transformed: false, delivery: Delivery::Whole };
         Self {
             role,
-            frames: FrameDecoder::new(role, rsv, limits.max_frame),
+            frames: FrameDecoder::new(role, rsv),
             limits,
             opcode: Opcode::Binary,
             fin: true,
@@ -115,7 +116,7 @@ impl Inbound {
         self.bytes += len as u64;
         self.heard = now;
         if let Some(ping) = &mut self.ping {
-            ping.awaited = false; // any byte is a sign of life
+            ping.awaited = None; // any byte is a sign of life
         }
     }
 
@@ -127,6 +128,7 @@ impl Inbound {
         loop {
             if self.closing.as_ref().is_some_and(|closing| !closing.is_parsing()) {
                 input.clear();
+                self.assembly = None;
                 return self.poll_closed();
             }
             let event = match self.advance(input) {
@@ -147,7 +149,7 @@ impl Inbound {
     /// Where the next bytes of a long payload may be read to without a detour: the room behind what has come of the
     /// message, in a buffer that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
-    pub fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+    pub fn direct(&mut self) -> Option<Room<'_>> {
         let remaining = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
         let whole = self.head.delivery == Delivery::Whole && !self.opcode.is_control();
         let most = self.most_held();
@@ -172,7 +174,8 @@ impl Inbound {
             Notice::Closing(frame) => self.closing(Initiator::Local, now).handle_sent(frame),
             Notice::Flushed => self.closing(Initiator::Local, now).handle_flushed(),
             Notice::Ping { payload, at } => {
-                self.ping = Some(Box::new(PingInFlight { payload, at, awaited: false }));
+                let awaited = self.awaited();
+                self.ping = Some(Box::new(PingInFlight { payload, at, awaited }));
             }
             // The peer's Close frame may still be here to be read: the close deadline runs.
             Notice::Broken => _ = self.closing(Initiator::Remote, now),
@@ -190,7 +193,7 @@ impl Inbound {
             return None;
         }
         if let Some(closing) = &self.closing {
-            return Some(closing.deadline);
+            return closing.deadline;
         }
         let message = self.assembly.as_ref().and_then(|assembly| assembly.deadline);
         [self.keep_alive_due(), message, self.idle_due()].into_iter().flatten().min()
@@ -201,7 +204,7 @@ impl Inbound {
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Control> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if let Some(closing) = &mut self.closing {
-            if due(Some(closing.deadline)) {
+            if due(closing.deadline) {
                 closing.handle_deadline();
             }
             return None;
@@ -264,13 +267,12 @@ impl Inbound {
     }
 
     fn closing(&mut self, initiator: Initiator, now: Instant) -> &mut Closing {
-        let deadline = now + self.limits.timing.close;
+        let deadline = now.checked_add(self.limits.timing.close);
         self.closing.get_or_insert_with(|| Box::new(Closing::new(initiator, deadline)))
     }
 
     /// The peer broke the protocol: nothing more is parsed.
     fn fail(&mut self, error: ProtocolError) -> Control {
-        self.assembly = None;
         let now = self.heard;
         self.closing(Initiator::Local, now).handle_fault(Cause::Protocol(error));
         Control::Fail(CloseFrame::new(error.close_code(), &format!("{error} ({})", error.clause())))
@@ -278,30 +280,32 @@ impl Inbound {
 
     /// The peer missed a deadline.
     fn give_up(&mut self, deadline: Deadline, code: CloseCode, now: Instant) -> Control {
-        self.assembly = None;
         self.closing(Initiator::Local, now).handle_fault(Cause::Timeout(deadline));
         Control::Fail(CloseFrame::new(code, &deadline.to_string()))
     }
 
     fn end(&mut self, cause: Cause) {
-        self.assembly = None;
         let now = self.heard;
         self.closing(Initiator::Remote, now).handle_end(cause);
     }
 
     fn idle_due(&self) -> Option<Instant> {
-        Some(self.clocks.as_ref()?.message + self.limits.timing.idle?)
+        self.clocks.as_ref()?.message.checked_add(self.limits.timing.idle?)
     }
 
     fn keep_alive_due(&self) -> Option<Instant> {
         match self.limits.timing.keep_alive {
-            KeepAlive::Ping { after, timeout } => match &self.ping {
-                Some(ping) if ping.awaited => Some(ping.at + timeout),
-                _ => Some(self.heard + after),
+            KeepAlive::Ping { after, timeout } => match self.awaited() {
+                Some(sent) => sent.checked_add(timeout),
+                None => self.heard.checked_add(after),
             },
-            KeepAlive::Pong { every } => Some(self.clocks.as_ref()?.pong + every),
-            KeepAlive::Off => None,
+            KeepAlive::Pong { every } if !every.is_zero() => self.clocks.as_ref()?.pong.checked_add(every),
+            KeepAlive::Pong { .. } | KeepAlive::Off => None,
         }
+    }
+
+    fn awaited(&self) -> Option<Instant> {
+        self.ping.as_ref()?.awaited
     }
 
     fn keep_alive(&mut self, now: Instant) -> Control {
@@ -311,12 +315,12 @@ impl Inbound {
             clocks.pong = now;
             return Control::SendPong;
         }
-        if self.ping.as_ref().is_some_and(|ping| ping.awaited) {
+        if self.awaited().is_some() {
             return self.give_up(Deadline::Ping, CloseCode::INTERNAL_ERROR, now);
         }
         // Different from ping to ping, so that a late pong is not taken for the answer to a later ping.
         let payload = Payload::copy_from_slice(&(self.bytes ^ self.counted << 32).to_be_bytes());
-        self.ping = Some(Box::new(PingInFlight { payload: payload.clone(), at: now, awaited: true }));
+        self.ping = Some(Box::new(PingInFlight { payload: payload.clone(), at: now, awaited: Some(now) }));
         Control::SendPing(payload)
     }
 }

@@ -22,9 +22,10 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use crate::text::Room;
 pub use assembly::Delivery;
 pub use inbound::Inbound;
-pub use outbound::{MaskKeys, Outbound, Refusal, SendError};
+pub use outbound::{MaskKeys, Outbound, Refusal, SendError, WriteBuffer};
 
 use crate::Role;
 use crate::event::Event;
@@ -90,11 +91,13 @@ impl Connection {
 
     /// The transport has ended, and everything that was read has been parsed.
     pub fn handle_eof(&mut self) {
+        self.exchange(self.inbound.heard);
         self.inbound.handle_eof();
     }
 
     /// The transport has failed, for reading or for writing.
     pub fn handle_transport_error(&mut self, kind: io::ErrorKind) {
+        self.exchange(self.inbound.heard);
         self.outbound.handle_transport_error();
         self.inbound.handle_transport_error(kind);
     }

@@ -34,21 +34,33 @@ impl<F: FnMut() -> [u8; 4] + Send> MaskKeys for F {
 
 /// The sending half of a connection: a [`Buf`] of what waits to be written, whose state changes only in `advance`.
 pub struct Outbound {
-    pub(super) queue: Queue,
+    /// Gone while nothing waits, once the driver has [reclaimed](Self::reclaim_buffer) it.
+    queue: Option<Box<Queue>>,
     pub(super) limits: Arc<Limits>,
-    /// A client's source of masking keys; a server has none.
-    keys: Option<Box<dyn MaskKeys>>,
+    /// A client's source of masking keys; a server has none. Boxed twice: 8 bytes less for every server's connection.
+    keys: Option<Box<Box<dyn MaskKeys>>>,
     pub(super) extensions: Option<Box<EncodeChain>>,
     /// The message that is being sent in pieces.
     pub(super) open: Option<Box<OpenMessage>>,
     #[expect(clippy::box_collection, reason = "nearly always empty: 8 bytes per connection, not 32")]
     notices: Option<Box<VecDeque<Notice>>>,
-    blocked_since: Option<Instant>,
     phase: Phase,
     high_water: u32,
     superseded: u32,
     bytes: u64,
     counted: u64,
+}
+
+/// Where a connection joins small frames before it writes them. Lent to it while something waits, by a driver that has
+/// few of them for many connections.
+#[derive(Debug, Default)]
+pub struct WriteBuffer(Box<Queue>);
+
+impl WriteBuffer {
+    /// Bytes that it can join without an allocation.
+    pub fn capacity(&self) -> usize {
+        self.0.retained()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,13 +138,12 @@ impl Outbound {
         encoders: Vec<Box<dyn Encode>>,
     ) -> Self {
         Self {
-            queue: Queue::default(),
+            queue: None,
             limits,
-            keys,
+            keys: keys.map(Box::new),
             extensions: (!encoders.is_empty()).then(|| Box::new(EncodeChain::new(encoders))),
             open: None,
             notices: None,
-            blocked_since: None,
             phase: Phase::Open,
             high_water: 0,
             superseded: 0,
@@ -153,7 +164,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// Sends an unasked pong, through the control lane.
+    /// Sends an unasked pong, through the control lane, where a later pong may take its place as any other's.
     pub fn pong(&mut self, payload: Payload) -> Result<(), SendError<Payload>> {
         self.push_control(Opcode::Pong, payload)
     }
@@ -165,6 +176,9 @@ impl Outbound {
         }
         if frame.code != crate::CloseCode::NO_STATUS && !frame.code.is_sendable() {
             return Err(SendError { value: frame, reason: Refusal::CloseCode });
+        }
+        if frame.reason.len() > CloseFrame::MAX_REASON {
+            return Err(SendError { value: frame, reason: Refusal::ControlTooLong });
         }
         self.queue_close(frame);
         Ok(())
@@ -201,23 +215,26 @@ impl Outbound {
         self.notices.is_some()
     }
 
-    /// The transport takes no bytes now. Starts the write deadline, unless it runs already.
+    /// The transport takes no bytes now. Starts the write deadline, unless it runs already or nothing waits.
     pub fn handle_blocked(&mut self, now: Instant) {
-        self.blocked_since.get_or_insert(now);
+        if let Some(queue) = &mut self.queue
+            && queue.has_remaining()
+        {
+            queue.blocked_since.get_or_insert(now);
+        }
     }
 
     /// The transport cannot be written to any more: what waits is dropped.
     pub fn handle_transport_error(&mut self) {
-        self.queue.clear();
+        self.queue = None;
         self.open = None;
-        self.blocked_since = None;
         self.phase = Phase::Broken;
         self.notify(Notice::Broken);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.blocked_since? + self.limits.timing.write?)
+        self.queue.as_ref()?.blocked_since?.checked_add(self.limits.timing.write?)
     }
 
     /// Time has passed.
@@ -230,7 +247,7 @@ impl Outbound {
 
     /// Whether a message would be refused as [`Refusal::Full`].
     pub fn is_full(&self) -> bool {
-        self.queue.queued() >= self.limits.max_queued
+        self.queued() >= self.limits.max_queued
     }
 
     /// Whether messages are refused as [`Refusal::Closed`].
@@ -243,14 +260,14 @@ impl Outbound {
         self.phase == Phase::Broken
     }
 
-    /// Gives the queue a buffer to join small frames in, where it has none.
-    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
-        self.queue.lend(buffer);
+    /// Gives it a buffer to join small frames in, where it has none.
+    pub fn lend_buffer(&mut self, buffer: WriteBuffer) {
+        self.queue.get_or_insert(buffer.0);
     }
 
-    /// Takes the queue's buffer back, once nothing waits in it, so that an idle connection owns none.
-    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
-        self.queue.reclaim()
+    /// Takes the buffer back, once nothing waits in it, so that an idle connection owns none.
+    pub fn reclaim_buffer(&mut self) -> Option<WriteBuffer> {
+        self.queue.take_if(|queue| queue.is_empty()).map(WriteBuffer)
     }
 
     /// The most bytes that have waited at once.
@@ -265,7 +282,8 @@ impl Outbound {
 
     /// Bytes of memory held: what waits, and what extensions keep.
     pub fn retained(&self) -> usize {
-        self.queue.retained() + self.extensions.as_ref().map_or(0, |extensions| extensions.retained())
+        let queue = self.queue.as_ref().map_or(0, |queue| size_of::<Queue>() + queue.retained());
+        queue + self.extensions.as_ref().map_or(0, |extensions| extensions.retained())
     }
 
     /// Figures since the handshake.
@@ -279,12 +297,16 @@ impl Outbound {
         }
     }
 
+    fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.queued())
+    }
+
     /// Why a message of `len` bytes is not taken now.
     pub(super) fn refusal(&self, len: usize) -> Option<Refusal> {
         if self.phase != Phase::Open {
             return Some(Refusal::Closed);
         }
-        let queued = self.queue.queued();
+        let queued = self.queued();
         // A message that finds the queue empty is always taken, or one above the limit could never leave.
         (queued > 0 && queued.saturating_add(len) > self.limits.max_queued).then_some(Refusal::Full)
     }
@@ -293,9 +315,10 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = frame.payload.len() as u64;
         let header = Header { fin: frame.fin, rsv: frame.rsv, opcode: frame.opcode, mask: key, payload_len };
-        self.queue.push(&header, frame.payload);
+        let queue = self.queue.get_or_insert_default();
+        queue.push(&header, frame.payload, self.limits.max_queued);
         self.counted += 1;
-        self.high_water = self.high_water.max(u32::try_from(self.queue.queued()).unwrap_or(u32::MAX));
+        self.high_water = self.high_water.max(u32::try_from(queue.queued()).unwrap_or(u32::MAX));
     }
 
     fn push_control(&mut self, opcode: Opcode, payload: Payload) -> Result<(), SendError<Payload>> {
@@ -303,7 +326,7 @@ impl Outbound {
             Refusal::Closed
         } else if payload.len() > MAX_CONTROL {
             Refusal::ControlTooLong
-        } else if !self.queue.lane_has_room(payload.len()) {
+        } else if self.queue.as_ref().is_some_and(|queue| !queue.lane_has_room()) {
             Refusal::Full
         } else {
             self.answer(opcode, &payload);
@@ -316,8 +339,9 @@ impl Outbound {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = payload.len() as u64;
         let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: key, payload_len };
-        self.superseded += self.queue.push_lane(&header, payload);
-        self.counted += 1;
+        let lost = self.queue.get_or_insert_default().push_lane(&header, payload);
+        self.superseded += lost;
+        self.counted = self.counted + 1 - u64::from(lost);
     }
 
     fn queue_close(&mut self, frame: CloseFrame) {
@@ -344,24 +368,25 @@ pub(super) struct Frame {
 
 impl Buf for Outbound {
     fn remaining(&self) -> usize {
-        self.queue.remaining()
+        self.queue.as_ref().map_or(0, Buf::remaining)
     }
 
     fn chunk(&self) -> &[u8] {
-        self.queue.chunk()
+        self.queue.as_ref().map_or(&[], |queue| queue.chunk())
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.queue.chunks_vectored(slices)
+        self.queue.as_ref().map_or(0, |queue| queue.chunks_vectored(slices))
     }
 
     fn advance(&mut self, count: usize) {
-        self.queue.advance(count);
-        if count > 0 {
-            self.bytes += count as u64;
-            self.blocked_since = None;
+        if let Some(queue) = &mut self.queue {
+            queue.advance(count);
+        } else {
+            assert_eq!(count, 0, "cannot advance past what waits");
         }
-        if self.phase == Phase::Closing && self.queue.is_empty() {
+        self.bytes += count as u64;
+        if self.phase == Phase::Closing && !self.has_remaining() {
             self.phase = Phase::Finished;
             self.notify(Notice::Flushed);
         }
@@ -372,7 +397,7 @@ impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbound")
             .field("phase", &self.phase)
-            .field("queued", &self.queue.queued())
+            .field("queued", &self.queued())
             .finish_non_exhaustive()
     }
 }

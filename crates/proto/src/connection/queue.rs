@@ -1,18 +1,22 @@
 //! What waits to be written: small frames joined, large payloads by reference, pongs in a lane of their own.
 
-use crate::header::{Header, MAX_HEADER};
+use crate::header::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use crate::limits::Limits;
 use crate::mask::mask;
 use crate::payload::Payload;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::time::Instant;
+
+#[cfg(test)]
+mod tests;
 
 /// Payloads up to this many bytes are copied behind their header; larger ones are queued by reference.
 const COPY_MAX: usize = 4 << 10;
 
-/// A control frame's header: two bytes and a masking key.
-const MAX_CONTROL_HEADER: usize = 6;
+/// The longest control frame: two bytes, a masking key, the payload.
+const MAX_CONTROL_FRAME: usize = 6 + MAX_CONTROL;
 
 /// The outgoing bytes, in this order: `front`, `tail`, `lane`.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub(super) struct Queue {
     tail: Vec<u8>,
     written: usize,
     lane: Option<Box<Lane>>,
+    /// Since when the transport has taken no byte of it.
+    pub(super) blocked_since: Option<Instant>,
 }
 
 /// Control frames that may still be overtaken by nothing but other control frames.
@@ -31,101 +37,98 @@ pub(super) struct Queue {
 struct Lane {
     bytes: Vec<u8>,
     frames: usize,
-    /// Where the last frame begins.
-    last: usize,
 }
 
 impl Queue {
     /// Bytes that wait, the lane not counted.
     pub(super) fn queued(&self) -> usize {
-        let front = self.front.iter().flat_map(|front| front.iter()).map(Bytes::len).sum::<usize>();
-        front + self.tail.len() - self.written
+        self.front_len() + self.tail.len() - self.written
+    }
+
+    fn front_len(&self) -> usize {
+        self.front.iter().flat_map(|front| front.iter()).map(Bytes::len).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.front.is_none() && self.written == self.tail.len() && self.lane.is_none()
     }
 
-    /// Queues a frame behind everything that waits, masked where the header has a key.
-    pub(super) fn push(&mut self, header: &Header, payload: Payload) {
-        self.spill_lane();
+    /// Queues a frame behind everything that waits, masked where the header has a key. More memory than the waiting
+    /// bytes take is held only up to `most` bytes in all.
+    pub(super) fn push(&mut self, header: &Header, payload: Payload, most: usize) {
+        let copied = if payload.len() <= COPY_MAX { payload.len() } else { 0 };
+        self.spill_lane(MAX_HEADER + copied, most);
         push_header(&mut self.tail, header);
         if payload.len() <= COPY_MAX {
             push_payload(&mut self.tail, header, &payload);
         } else {
-            self.push_by_reference(match header.mask {
+            let payload = match header.mask {
                 Some(key) => masked(payload, key),
                 None => payload.into(),
-            });
+            };
+            self.push_by_reference(payload, most);
         }
     }
 
-    fn push_by_reference(&mut self, payload: Bytes) {
-        let mut before = Bytes::from(std::mem::take(&mut self.tail));
-        before.advance(std::mem::take(&mut self.written));
-        let front = self.front.get_or_insert_default();
-        if !before.is_empty() {
-            front.push_back(before);
+    /// What waits before the payload is copied out: the buffer, which may be much larger, stays where it is.
+    fn push_by_reference(&mut self, payload: Bytes, most: usize) {
+        let before = Bytes::copy_from_slice(&self.tail[self.written..]);
+        self.clear_tail();
+        self.front.get_or_insert_default().extend([before, payload]);
+        if self.retained() > most {
+            self.tail = Vec::new();
         }
-        front.push_back(payload);
     }
 
-    /// Puts a control frame into the lane. When the lane is full it takes the place of the last one that waits; the
-    /// answer is how many were lost.
+    /// Puts a control frame into the lane. When the lane is full it takes the place of the last pong that waits; the
+    /// answer is how many frames were lost.
     pub(super) fn push_lane(&mut self, header: &Header, payload: &[u8]) -> u32 {
         let lane = self.lane.get_or_insert_default();
-        let full = !lane.has_room(payload.len() + MAX_CONTROL_HEADER);
-        if full {
-            lane.bytes.truncate(lane.last);
-        } else {
-            lane.frames += 1;
+        let mut lost = 0;
+        while !lane.has_room() {
+            lost += 1;
+            if !lane.drop_last_pong() {
+                return lost; // full of this end's own pings, which were promised to leave
+            }
         }
-        lane.last = lane.bytes.len();
+        lane.frames += 1;
         push_header(&mut lane.bytes, header);
         push_payload(&mut lane.bytes, header, payload);
-        u32::from(full)
+        lost
     }
 
-    /// Whether the lane takes a control frame with `len` bytes of payload without dropping another.
-    pub(super) fn lane_has_room(&self, len: usize) -> bool {
-        self.lane.as_ref().is_none_or(|lane| lane.has_room(len + MAX_CONTROL_HEADER))
+    /// Whether the lane takes any control frame without dropping another.
+    pub(super) fn lane_has_room(&self) -> bool {
+        self.lane.as_ref().is_none_or(|lane| lane.has_room())
     }
 
-    /// The lane's frames take their place in the order, for good.
-    fn spill_lane(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            self.tail.extend_from_slice(&lane.bytes);
+    /// The lane's frames take their place in the order, for good, and there is room for `additional` bytes more.
+    fn spill_lane(&mut self, additional: usize, most: usize) {
+        let Some(lane) = self.lane.take() else { return self.reserve(additional, most) };
+        self.reserve(lane.bytes.len() + additional, most);
+        self.tail.extend_from_slice(&lane.bytes);
+    }
+
+    /// Room in the buffer. What has been written makes room first, or a buffer that never runs empty would grow for
+    /// ever.
+    fn reserve(&mut self, additional: usize, most: usize) {
+        if self.tail.len() + additional > self.tail.capacity() {
+            self.tail.drain(..self.written);
+            self.written = 0;
+            let needed = self.tail.len() + additional;
+            let target = needed.max((self.tail.len() * 2).min(most.saturating_sub(self.front_len())));
+            self.tail.reserve_exact(target - self.tail.len());
         }
     }
 
-    /// Makes the buffer of `buffer` the one that small frames are joined in, unless there is one.
-    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
-        if self.tail.capacity() == 0 {
-            self.tail = buffer;
-            self.tail.clear();
-        }
-    }
-
-    /// Gives up the buffer when nothing waits in it.
-    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        (self.is_empty() && self.tail.capacity() > 0).then(|| std::mem::take(&mut self.tail)).map(
-            |mut buffer| {
-                buffer.clear();
-                self.written = 0;
-                buffer
-            },
-        )
-    }
-
-    /// Drops everything that waits.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    fn clear_tail(&mut self) {
+        self.tail.clear();
+        self.written = 0;
     }
 
     /// Bytes of memory held.
     pub(super) fn retained(&self) -> usize {
-        let front = self.front.iter().flat_map(|front| front.iter()).map(Bytes::len).sum::<usize>();
-        front + self.tail.capacity() + self.lane.as_ref().map_or(0, |lane| lane.bytes.capacity())
+        self.front_len() + self.tail.capacity() + self.lane.as_ref().map_or(0, |lane| lane.bytes.capacity())
     }
 }
 
@@ -154,8 +157,24 @@ fn masked(payload: Payload, key: [u8; 4]) -> Bytes {
 }
 
 impl Lane {
-    fn has_room(&self, len: usize) -> bool {
-        self.frames < Limits::LANE_FRAMES && self.bytes.len() + len <= Limits::LANE_BYTES
+    /// For a control frame of any length.
+    fn has_room(&self) -> bool {
+        self.frames < Limits::LANE_FRAMES && self.bytes.len() + MAX_CONTROL_FRAME <= Limits::LANE_BYTES
+    }
+
+    fn drop_last_pong(&mut self) -> bool {
+        let (mut at, mut last) = (0, None);
+        while let Ok(Some((header, used))) = Header::decode(&self.bytes[at..]) {
+            let end = at + used + usize::try_from(header.payload_len).unwrap_or(MAX_CONTROL);
+            if header.opcode == Opcode::Pong {
+                last = Some(at..end);
+            }
+            at = end;
+        }
+        let Some(last) = last else { return false };
+        self.bytes.drain(last);
+        self.frames -= 1;
+        true
     }
 }
 
@@ -189,6 +208,9 @@ impl Buf for Queue {
 
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past what waits");
+        if count > 0 {
+            self.blocked_since = None;
+        }
         while count > 0 {
             let Some(front) = &mut self.front else { break };
             let Some(first) = front.front_mut() else { break };
@@ -202,13 +224,15 @@ impl Buf for Queue {
                 self.front = None;
             }
         }
-        if count > self.tail.len() - self.written {
-            self.spill_lane(); // one of its frames is on the way now
+        let in_tail = self.tail.len() - self.written;
+        if count > in_tail {
+            count -= in_tail;
+            self.clear_tail();
+            self.spill_lane(0, 0); // its first frame is on the way now
         }
         self.written += count;
         if self.written == self.tail.len() {
-            self.tail.clear();
-            self.written = 0;
+            self.clear_tail();
         }
     }
 }

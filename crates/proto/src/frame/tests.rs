@@ -38,7 +38,7 @@ fn run(decoder: &mut FrameDecoder, mut input: &mut [u8]) -> Result<(Vec<Opcode>,
 }
 
 fn server() -> FrameDecoder {
-    FrameDecoder::new(Role::Server, Rsv::NONE, u64::MAX >> 1)
+    FrameDecoder::new(Role::Server, Rsv::NONE)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn unmasks_in_place_and_stops_where_bytes_end() {
 fn mask_direction() {
     let mut unmasked = frame(0x81, None, b"x");
     assert_eq!(run(&mut server(), &mut unmasked), Err(ProtocolError::Unmasked));
-    let mut client = FrameDecoder::new(Role::Client, Rsv::NONE, 100);
+    let mut client = FrameDecoder::new(Role::Client, Rsv::NONE);
     assert!(run(&mut client, &mut unmasked).is_ok());
     assert_eq!(run(&mut client, &mut frame(0x81, Some([0; 4]), b"x")), Err(ProtocolError::Masked));
 }
@@ -63,7 +63,7 @@ fn mask_direction() {
 #[test]
 fn reserved_bits_belong_to_extensions_and_first_frames() {
     let key = Some([9; 4]);
-    let with = |rsv| FrameDecoder::new(Role::Server, rsv, 100);
+    let with = |rsv| FrameDecoder::new(Role::Server, rsv);
     for bits in 1..8u8 {
         let mut input = frame(0x82 | bits << 4, key, b"");
         assert_eq!(run(&mut with(Rsv::NONE), &mut input.clone()), Err(ProtocolError::ReservedBits));
@@ -83,15 +83,6 @@ fn order_of_fragments() {
     assert_eq!(run(&mut server(), &mut two), Err(ProtocolError::ExpectedContinuation));
     let mut interleaved = [frame(0x01, key, b"a"), frame(0x89, key, b""), frame(0x80, key, b"b")].concat();
     assert_eq!(run(&mut server(), &mut interleaved).unwrap().1, b"ab");
-}
-
-#[test]
-fn frame_limit_at_its_edge() {
-    let mut decoder = FrameDecoder::new(Role::Server, Rsv::NONE, 4);
-    assert!(run(&mut decoder, &mut frame(0x82, Some([0; 4]), b"1234")).is_ok());
-    // Refused at the header: no payload is here.
-    let mut header = frame(0x82, Some([0; 4]), b"12345")[..6].to_vec();
-    assert_eq!(run(&mut decoder, &mut header), Err(ProtocolError::FrameTooBig(4)));
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn percent_decode(text: &str) -> Vec<u8> {
     while let [first, after @ ..] = rest {
         let (byte, next) = match after {
             [high, low, next @ ..] if *first == b'%' => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, next),
+                (Some(high), Some(low)) => (high * 16 + low, next),
                 _ => (*first, after),
             },
             _ => (*first, after),

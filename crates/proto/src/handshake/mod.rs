@@ -6,6 +6,25 @@
 //!
 //! Heads are bounded in bytes, in header count and in time ([`HeadLimits`]). What stands behind a head stays in the
 //! caller's buffer. Nothing here does I/O: the caller moves the bytes, tells the time and brings the nonce.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use sockeye_proto::handshake::{ClientHandshake, ClientRequest, HeadLimits, Policy, ServerHandshake};
+//! use std::time::Instant;
+//!
+//! let (limits, now) = (HeadLimits::default(), Instant::now());
+//! let request = ClientRequest::new(&"ws://example.com/chat".parse()?)?;
+//! let (mut client, to_server) = ClientHandshake::new(request, limits, *b"16 random bytes!", now)?;
+//!
+//! let mut server = ServerHandshake::new(limits, now);
+//! let request = server.read(&mut BytesMut::from(&to_server[..]))?.expect("it came as a whole");
+//! assert_eq!(request.path(), "/chat");
+//! let accepted = request.accept(&Policy::new())?;
+//!
+//! let response = client.read(&mut BytesMut::from(&accepted.encode()[..]))?.expect("it came as a whole");
+//! assert_eq!(response.subprotocol, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod authority;
 mod client;

@@ -185,7 +185,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
     let drain = async {
         io.shutdown().await?;
-        let mut sink = [0; 1024];
+        let mut sink = vec![0; 1024]; // not in the future, of which every connection would carry it on
         while io.read(&mut sink).await? > 0 {}
         io::Result::Ok(())
     };

@@ -22,6 +22,7 @@ pub use sockeye_proto::handshake::{
 };
 
 use crate::timer;
+use crate::stream;
 use crate::websocket::WebSocket;
 use http::{HeaderName, HeaderValue};
 use sockeye_proto::Limits;
@@ -54,7 +55,7 @@ pub struct Server {
 }
 
 /// Accepts a connection with the default [`Server`].
-pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<WebSocket<S>, AcceptError> {
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(io: S) -> Result<WebSocket<S>, AcceptError> {
     Server::new().accept(io).await
 }
 
@@ -104,22 +105,27 @@ impl Server {
         self
     }
 
-    /// Reads the request and accepts it, or refuses what breaks the rules or the configuration.
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Reads the request and accepts it, or refuses what breaks the rules or the configuration. A TCP stream is told
+    /// to send small segments at once (`TCP_NODELAY`).
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         &self,
         io: S,
     ) -> Result<WebSocket<S>, AcceptError> {
-        self.handshake(io).await?.accept().await
+        // On the heap while it lasts: the caller's task would have room for its state as long as the connection lives.
+        Box::pin(async { self.handshake(io).await?.accept().await }).await
     }
 
     /// Reads the request; the caller looks at it, then [accepts](Handshake::accept) or
     /// [rejects](Handshake::reject) it.
     ///
     /// A request that breaks the rules of the protocol is answered here, and is the error.
-    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         &self,
         io: S,
     ) -> Result<Handshake<S>, AcceptError> {
+        if let Some(tcp) = stream::tcp(&io) {
+            let _ = tcp.set_nodelay(true); // a connection that has ended already says so when it is read
+        }
         let reading = ServerHandshake::new(self.head, timer::now());
         handshake::read(self, io, reading, std::future::pending()).await
     }

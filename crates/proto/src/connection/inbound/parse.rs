@@ -59,6 +59,10 @@ impl Inbound {
     }
 
     fn on_header(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        let most = self.limits.max_frame;
+        if header.payload_len > most {
+            return Err(ProtocolError::FrameTooBig(most));
+        }
         self.counted += 1;
         self.opcode = header.opcode;
         let kind = match header.opcode {
@@ -87,8 +91,9 @@ impl Inbound {
     /// Refuses, at its header, the frame with which the message would outgrow its limit.
     fn check_size(&self, payload_len: u64) -> Result<(), ProtocolError> {
         let held = self.assembly.as_ref().map_or(0, |assembly| assembly.buffer.len() + assembly.overhead);
+        let room = self.most_held().checked_sub(held);
         match usize::try_from(payload_len) {
-            Ok(len) if len <= self.most_held().saturating_sub(held) => Ok(()),
+            Ok(len) if room.is_some_and(|room| len <= room) => Ok(()),
             _ => Err(ProtocolError::MessageTooBig(self.limits.max_message)),
         }
     }
@@ -104,7 +109,6 @@ impl Inbound {
         let control = match self.opcode {
             Opcode::Close => {
                 let frame = CloseFrame::decode(payload)?;
-                self.assembly = None;
                 let now = self.heard;
                 self.closing(Initiator::Remote, now).handle_received(frame.clone());
                 Control::Close(frame)
@@ -143,7 +147,8 @@ impl Inbound {
         let head = self.head;
         let payload = if head.transformed {
             let limit = self.limits.max_message;
-            let payload = self.decode(Piece { bytes: &input[..len], last: true }, limit)?;
+            let (payload, intact) = self.decode(Piece { bytes: &input[..len], last: true }, limit);
+            intact?;
             input.advance(len);
             payload
         } else if len >= SLICE_MIN {
@@ -165,17 +170,20 @@ impl Inbound {
             return assembly.finish(kind).map(|message| Some(Event::Message(message)));
         }
         let limit = self.limits.max_message;
-        let payload = self.decode(Piece { bytes: assembly.buffer.as_slice(), last: true }, limit)?;
+        let (payload, intact) = self.decode(Piece { bytes: assembly.buffer.as_slice(), last: true }, limit);
+        intact?;
         message(kind, payload).map(|message| Some(Event::Message(message)))
     }
 
-    /// The plain form of compressed bytes.
-    fn decode(&mut self, piece: Piece<'_>, limit: usize) -> Result<Payload, ProtocolError> {
-        let Some(extensions) = &mut self.extensions else { return Ok(Payload::copy_from_slice(piece.bytes)) };
-        let plain = extensions.decode(piece, limit)?;
+    /// The plain form of compressed bytes, and whether they were intact.
+    fn decode(&mut self, piece: Piece<'_>, limit: usize) -> (Payload, Result<(), ProtocolError>) {
+        let Some(extensions) = &mut self.extensions else {
+            return (Payload::copy_from_slice(piece.bytes), Ok(()));
+        };
+        let (plain, intact) = extensions.decode(piece, limit);
         // A tight copy where the buffer grew far beyond what is in it.
         let loose = plain.len() * 2 < plain.capacity();
-        Ok(if loose { Payload::copy_from_slice(&plain) } else { plain.into() })
+        (if loose { Payload::copy_from_slice(&plain) } else { plain.into() }, intact)
     }
 
     /// How much of the input is looked at in this step: of compressed bytes that are delivered in pieces only so
@@ -192,20 +200,21 @@ impl Inbound {
 
     fn on_piece(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
         let Head { kind, transformed, .. } = self.head;
-        let payload = if transformed {
+        let (payload, intact) = if transformed {
             let limit = self.piece_window() * MOST_INFLATED;
-            self.decode(Piece { bytes: &input[..part.len], last: part.last }, limit)?
+            self.decode(Piece { bytes: &input[..part.len], last: part.last }, limit)
         } else {
-            Payload::copy_from_slice(&input[..part.len])
+            (Payload::copy_from_slice(&input[..part.len]), Ok(()))
         };
         input.advance(part.len);
         if kind == Kind::Text {
             let validator = &mut self.assembly().validator;
-            let checked = validator.push(&payload).is_ok() && (!part.last || validator.is_complete());
-            if !checked {
+            validator.push(&payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+            if part.last && intact.is_ok() && !validator.is_complete() {
                 return Err(ProtocolError::InvalidUtf8);
             }
         }
+        intact?;
         let first = !std::mem::replace(&mut self.begun, true);
         if part.last {
             self.assembly = None;
@@ -219,13 +228,14 @@ impl Inbound {
     /// Accounts for payload bytes that were read straight into the message.
     fn take_direct(&mut self) -> Result<Option<Progress>, ProtocolError> {
         let Some(assembly) = &mut self.assembly else { return Ok(None) };
-        let fresh = assembly.buffer.unchecked_mut();
+        let fresh = assembly.buffer.fresh_mut();
         if fresh.is_empty() {
             return Ok(None);
         }
         let last = self.frames.take_direct(fresh) && self.fin;
         assembly.check(self.head)?;
-        if last { Ok(self.finish()?.map(Progress::Event)) } else { Ok(Some(Progress::NeedInput)) }
+        let event = if last { self.finish()? } else { None };
+        Ok(Some(event.into()))
     }
 
     fn handle_message(&mut self) {
@@ -236,7 +246,7 @@ impl Inbound {
 
     pub(super) fn assembly(&mut self) -> &mut Assembly {
         let deadline = match self.head.delivery {
-            Delivery::Whole => self.limits.timing.message.map(|timeout| self.heard + timeout),
+            Delivery::Whole => self.limits.timing.message.and_then(|timeout| self.heard.checked_add(timeout)),
             Delivery::Pieces => None,
         };
         self.assembly.get_or_insert_with(|| Box::new(Assembly::new(deadline)))

@@ -11,11 +11,9 @@ fn halves_stay_small() {
 
 #[test]
 fn a_message_goes_from_one_end_to_the_other() {
-    let now = epoch();
-    let (mut client, mut server) = (client(Limits::default(), now), server(Limits::default(), now));
-    client.outbound.feed("hello".into(), crate::Compress::Auto).unwrap();
-    let bytes = written(&mut client);
+    let (mut client, mut server) = (End::client(), End::server());
+    client.feeds("hello").unwrap();
+    let bytes = client.writes();
     assert_eq!(bytes.len(), 2 + 4 + 5);
-    let events = read(&mut server, &mut BytesMut::new(), &bytes, now);
-    assert_eq!(events, [Event::Message("hello".into())]);
+    assert_eq!(server.reads(&bytes), [Event::Message("hello".into())]);
 }

@@ -13,9 +13,6 @@ use std::sync::Arc;
 /// What stands for an empty message: the first byte of the block whose rest is the tail (RFC 7692 7.2.3.6).
 const EMPTY: u8 = 0x00;
 
-/// The upper half of our keys to [`Prepared::transformed`]: "pmdf". An extension of another kind takes another.
-const PREPARED_KEY: u64 = 0x706d_6466 << 32;
-
 /// Compresses the messages of one connection.
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -62,9 +59,11 @@ impl Encoder {
         }
     }
 
+    /// The key to [`Prepared::transformed`]: our mark, which an extension of another kind must not take, then all
+    /// that the result depends on. Only one choice, to compress with an empty history, is ever made under it.
     fn prepared_key(&self) -> u64 {
         let Settings { window_bits, level, mem_level } = self.settings;
-        PREPARED_KEY | u64::from(window_bits) << 16 | u64::from(level) << 8 | u64::from(mem_level)
+        u64::from_be_bytes([b'p', b'm', b'd', b'f', 0, window_bits, level, mem_level])
     }
 }
 

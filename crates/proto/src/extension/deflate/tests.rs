@@ -115,6 +115,29 @@ fn clones_share_the_pool() {
 }
 
 #[test]
+fn a_pool_of_ones_own_serves_both_halves() {
+    let own = Arc::new(SharedPool::default());
+    let deflate = Deflate::default().pool(own.clone());
+    let (mut client, _) = pair(&deflate, &deflate);
+    encode(&mut client, &[b'a'; 500], Compress::Auto).expect("shrinks");
+    decode(&mut client, &[0x00]).expect("empty");
+    let settings = Settings { window_bits: 12, level: 2, mem_level: 5 };
+    assert!(own.take_compressor(settings).is_some());
+    assert!(own.take_inflater().is_some());
+}
+
+#[test]
+fn the_threshold_reaches_the_encoder() {
+    let text = [b'a'; Deflate::THRESHOLD];
+    let (mut client, _) = pair(&Deflate::default(), &Deflate::default());
+    assert!(encode(&mut client, &text, Compress::Auto).is_some());
+    assert!(encode(&mut client, &text[1..], Compress::Auto).is_none());
+    let (mut client, _) = pair(&Deflate::default().threshold(50), &Deflate::default());
+    assert!(encode(&mut client, &text[..50], Compress::Auto).is_some());
+    assert!(encode(&mut client, &text[..49], Compress::Auto).is_none());
+}
+
+#[test]
 fn a_window_is_kept_for_sending_only_where_wanted_and_agreed() {
     let plain = Deflate::default();
     let keeping = Deflate::default().sending_takeover();

@@ -133,6 +133,7 @@ fn single_headers_replace_the_earlier_one() {
 fn percent_signs_are_decoded_where_two_digits_follow() {
     let cases = [
         ("", ""),
+        ("abcd", "abcd"),
         ("a%20b", "a b"),
         ("%4A%4a", "JJ"),
         ("%", "%"),

@@ -62,6 +62,7 @@ fn chunks_are_joined() {
     assert_eq!(chunked("3\r\nab"), outcome("part", "ab", ""));
     assert_eq!(chunked("3\r\nabc"), outcome("part", "abc", ""));
     assert_eq!(chunked("3\r\nabc\r"), outcome("part", "abc", "\r"));
+    assert_eq!(chunked("3\r\nabc\r\n"), outcome("part", "abc", ""));
     assert_eq!(chunked("3\r\nabc\r\n2"), outcome("part", "abc", "2"));
     assert_eq!(chunked("9\r\n123456789\r\n"), outcome("whole", "12345678", "9\r\n"));
     assert_eq!(chunked("8\r\n12345678\r\n"), outcome("whole", "12345678", "\r\n"));
@@ -106,7 +107,7 @@ fn the_text_names_the_way_out() {
         (403, "not allowed"),
         (404, "path"),
         (407, "credentials"),
-        (426, "Upgrade"),
+        (426, "strips"),
         (429, "later"),
         (500, "log"),
         (503, "later"),

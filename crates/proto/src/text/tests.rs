@@ -1,0 +1,106 @@
+use super::*;
+
+fn buffer(bytes: &[u8]) -> MessageBuffer {
+    let mut buffer = MessageBuffer::default();
+    buffer.extend(bytes, 1 << 20);
+    buffer
+}
+
+#[test]
+fn a_text_is_made_of_utf8_only() {
+    assert_eq!(Text::try_from(Payload::from("größer")).unwrap(), "größer");
+    assert_eq!(Text::try_from(Bytes::from_static(b"ab\xff")), Err(Utf8Error { valid_up_to: 2 }));
+    assert_eq!(Text::try_from(Payload::from(b"ab\xe2\x82")), Err(Utf8Error { valid_up_to: 2 }));
+}
+
+#[test]
+fn a_text_compares_and_prints_as_its_str() {
+    let text = Text::from("a\"b");
+    assert_eq!(text, *"a\"b");
+    assert!(text != *"a");
+    assert!(text != "a");
+    assert_eq!(text.to_string(), "a\"b");
+    assert_eq!(format!("{text:?}"), "\"a\\\"b\"");
+    assert_eq!(text.as_ref(), "a\"b");
+    assert_eq!(text.len(), 3);
+}
+
+#[test]
+fn a_text_comes_from_and_goes_to_strings() {
+    let string = "x".repeat(100);
+    assert_eq!(Text::from(&string), Text::from(string.clone()));
+    assert_eq!(String::from(Text::from(string.as_str())), string);
+    assert_eq!(Text::new(), "");
+    assert_eq!(Text::copy_from_str("abc").into_payload(), b"abc");
+}
+
+#[test]
+fn only_bytes_that_were_checked_become_text() {
+    let mut whole = buffer("größer".as_bytes());
+    whole.check().unwrap();
+    assert_eq!(whole.into_text().unwrap(), "größer");
+
+    let mut partly = buffer(b"abc");
+    partly.check().unwrap();
+    partly.extend(b"def", 1 << 20);
+    assert_eq!(partly.into_text(), Err(Utf8Error { valid_up_to: 3 }));
+
+    let mut accepted = buffer(b"\xff");
+    accepted.accept();
+    assert_eq!(accepted.into_text(), Err(Utf8Error { valid_up_to: 0 }));
+
+    let mut unfinished = buffer(&"€".as_bytes()[..2]);
+    unfinished.check().unwrap();
+    assert_eq!(unfinished.into_text(), Err(Utf8Error { valid_up_to: 2 }));
+}
+
+#[test]
+fn fresh_bytes_are_those_since_the_last_check() {
+    let mut buffer = buffer(b"ab");
+    assert_eq!(buffer.fresh_mut(), b"ab");
+    buffer.check().unwrap();
+    assert_eq!(buffer.fresh_mut(), b"");
+    buffer.extend(b"cd", 1 << 20);
+    assert_eq!(buffer.fresh_mut(), b"cd");
+    buffer.accept();
+    assert_eq!(buffer.fresh_mut(), b"");
+    assert_eq!((buffer.as_slice(), buffer.len()), (&b"abcd"[..], 4));
+}
+
+#[test]
+fn the_buffer_doubles_but_not_beyond_the_most() {
+    let mut buffer = MessageBuffer::default();
+    let mut capacities = vec![];
+    for _ in 0..1000 {
+        buffer.extend(&[1; 10], 9000);
+        capacities.push(buffer.capacity());
+    }
+    capacities.dedup();
+    assert!(capacities.len() < 120, "by doubling, and exactly as needed beyond the most");
+    assert!(capacities[..10].windows(2).all(|pair| pair[1] <= 2 * pair[0]));
+    assert!(capacities.contains(&9000));
+    assert_eq!(*capacities.last().unwrap(), 10_000);
+}
+
+#[test]
+fn room_is_as_long_as_asked_and_fills_the_message() {
+    let mut buffer = buffer(b"ab");
+    let mut room = buffer.spare(3, 1 << 20);
+    assert_eq!(room.remaining_mut(), 3);
+    assert_eq!(room.chunk_mut().len(), 3);
+    room.put_slice(b"cd");
+    assert_eq!(room.remaining_mut(), 1);
+    assert_eq!(buffer.as_slice(), b"abcd");
+}
+
+#[test]
+fn a_loose_buffer_is_exchanged_for_a_tight_one() {
+    let capacity = |len: usize| {
+        let mut buffer = MessageBuffer::default();
+        buffer.spare(1000, 1 << 20);
+        buffer.extend(&vec![1; len], 1 << 20);
+        Bytes::from(buffer.into_payload()).try_into_mut().unwrap().capacity()
+    };
+    assert_eq!(capacity(499), 499);
+    assert_eq!(capacity(500), 1000);
+}

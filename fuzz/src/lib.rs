@@ -1,0 +1,7 @@
+//! What the fuzz targets check. Each `run` panics on a finding.
+
+pub mod connection;
+pub mod deflate;
+pub mod driver;
+pub mod handshake;
+pub mod header;
