@@ -21,8 +21,8 @@ pub use sockeye_proto::handshake::{
     HeadLimits, OriginError, OriginPolicy, Rejection, Request, ReservedHeader, SubprotocolError, Subprotocols,
 };
 
-use crate::timer;
 use crate::stream;
+use crate::timer;
 use crate::websocket::WebSocket;
 use http::{HeaderName, HeaderValue};
 use sockeye_proto::Limits;
