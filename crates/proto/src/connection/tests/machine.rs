@@ -127,10 +127,14 @@ pub(super) fn any_end() -> impl Strategy<Value = (Role, bool, KeepAlive)> {
     (prop::sample::select(vec![Role::Client, Role::Server]), any::<bool>(), keep_alives())
 }
 
-pub(super) fn make((role, extended, keep_alive): (Role, bool, KeepAlive)) -> End {
+pub(super) fn make(setup: (Role, bool, KeepAlive)) -> End {
+    make_at(epoch(), setup)
+}
+
+pub(super) fn make_at(now: Instant, (role, extended, keep_alive): (Role, bool, KeepAlive)) -> End {
     let timing = crate::limits::Timing { keep_alive, idle: Some(SECOND * 100), ..Default::default() };
     let limits = Limits { max_message: 30_000, max_queued: 9000, timing, ..Limits::default() };
-    End::with_codecs(role, limits, if extended { vec![toy::toy(TOY.0, TOY.1)] } else { vec![] })
+    End::starting(now, role, limits, if extended { vec![toy::toy(TOY.0, TOY.1)] } else { vec![] })
 }
 
 fn finish(end: &mut End, last: Last) -> Vec<Event> {

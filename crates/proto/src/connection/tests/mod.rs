@@ -7,6 +7,7 @@ mod bounds;
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod determinism;
 mod dialogue;
 mod extension;
 mod faults;
@@ -65,13 +66,16 @@ impl End {
 
     /// A client's masking keys count upwards.
     fn with_codecs(role: Role, limits: Limits, codecs: Vec<Codec>) -> Self {
+        Self::starting(epoch(), role, limits, codecs)
+    }
+
+    fn starting(now: Instant, role: Role, limits: Limits, codecs: Vec<Codec>) -> Self {
         let mut key = 0u32;
         let keys: Box<dyn MaskKeys> = Box::new(move || {
             key += 0x0103_0507;
             key.to_be_bytes()
         });
         let mask_keys = (role == Role::Client).then_some(keys);
-        let now = epoch();
         let connection = Connection::new(Setup { limits: Arc::new(limits), codecs, mask_keys }, now);
         Self { connection, input: BytesMut::new(), now }
     }
