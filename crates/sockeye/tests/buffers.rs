@@ -72,7 +72,8 @@ async fn an_idle_connection_owns_no_buffer() {
 async fn a_task_does_not_carry_the_handshake_on() {
     let (_near, far) = tcp().await;
     let size = size_of_val(&echo(far));
-    assert!(size <= 3 * size_of::<WebSocket<TcpStream>>(), "{size} bytes");
+    // The compiler keeps a place for the connection in each of three states; the rest is the transport and a message.
+    assert!(size <= 3 * size_of::<WebSocket<TcpStream>>() + 64, "{size} bytes");
 }
 
 /// Some echoes.
