@@ -125,9 +125,8 @@ impl<T: Transport> Driver<T> {
 
     /// Reads once, and parses the first event of it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if self.rest.is_empty()
-            && let Some(mut room) = self.inbound.direct()
-        {
+        // In the middle of a payload nothing is left unparsed.
+        if let Some(mut room) = self.inbound.direct() {
             let read = std::task::ready!(self.transport.poll_read(&mut room, cx));
             self.handle_read(read);
             return Poll::Ready(None);

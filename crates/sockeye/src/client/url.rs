@@ -23,7 +23,7 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme(Some(scheme)) => write!(f, "the address is one of HTTP; write {scheme}:// instead"),
+            Self::Scheme(Some(scheme)) => write!(f, "this is an address for HTTP; write {scheme}:// instead"),
             Self::Scheme(None) => HandshakeError::Scheme.fmt(f),
             Self::Fragment => {
                 f.write_str("the address has a fragment (#); leave it out, or write %23 for the sign itself")
