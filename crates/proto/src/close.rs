@@ -137,6 +137,13 @@ mod tests {
     }
 
     #[test]
+    fn a_code_prints_with_its_meaning() {
+        assert_eq!(CloseCode::GOING_AWAY.to_string(), "1001 (going away)");
+        assert_eq!(format!("{:?}", CloseCode::new(4000)), "4000");
+        assert_eq!((u16::from(CloseCode::NORMAL), CloseCode::new(4000).meaning()), (1000, None));
+    }
+
+    #[test]
     fn every_illegal_body_is_refused_with_its_code() {
         assert_eq!(CloseFrame::decode(b"\x03"), Err(ProtocolError::CloseBodyTooShort));
         assert_eq!(CloseFrame::decode(&1005u16.to_be_bytes()), Err(ProtocolError::CloseCode(1005)));

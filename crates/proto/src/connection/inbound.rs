@@ -151,11 +151,11 @@ impl Inbound {
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
     pub fn direct(&mut self) -> Option<Room<'_>> {
         let remaining = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
-        let whole = self.head.delivery == Delivery::Whole && !self.opcode.is_control();
         let most = self.most_held();
+        // Neither a control frame has as much nor a message that is delivered in pieces holds as much.
         let assembly = self.assembly.as_mut().filter(|assembly| assembly.buffer.len() >= DIRECT_MIN)?;
         let len = remaining.min(assembly.buffer.len());
-        (whole && remaining >= DIRECT_MIN).then(|| assembly.buffer.spare(len, most))
+        (remaining >= DIRECT_MIN).then(|| assembly.buffer.spare(len, most))
     }
 
     /// The transport has ended, and everything that was read has been parsed.
@@ -318,8 +318,9 @@ impl Inbound {
         if self.awaited().is_some() {
             return self.give_up(Deadline::Ping, CloseCode::INTERNAL_ERROR, now);
         }
-        // Different from ping to ping, so that a late pong is not taken for the answer to a later ping.
-        let payload = Payload::copy_from_slice(&(self.bytes ^ self.counted << 32).to_be_bytes());
+        // Different from ping to ping, since a byte must come between them: a late pong is not taken for the answer to
+        // a later ping.
+        let payload = Payload::copy_from_slice(&self.bytes.to_be_bytes());
         self.ping = Some(Box::new(PingInFlight { payload: payload.clone(), at: now, awaited: Some(now) }));
         Control::SendPing(payload)
     }

@@ -10,7 +10,8 @@ fn buffer(bytes: &[u8]) -> MessageBuffer {
 fn a_text_is_made_of_utf8_only() {
     assert_eq!(Text::try_from(Payload::from("größer")).unwrap(), "größer");
     assert_eq!(Text::try_from(Bytes::from_static(b"ab\xff")), Err(Utf8Error { valid_up_to: 2 }));
-    assert_eq!(Text::try_from(Payload::from(b"ab\xe2\x82")), Err(Utf8Error { valid_up_to: 2 }));
+    let error = Text::try_from(Payload::from(b"ab\xe2\x82")).unwrap_err();
+    assert_eq!(error.to_string(), "invalid UTF-8 at byte 2 of the piece");
 }
 
 #[test]
@@ -80,6 +81,15 @@ fn the_buffer_doubles_but_not_beyond_the_most() {
     assert!(capacities[..10].windows(2).all(|pair| pair[1] <= 2 * pair[0]));
     assert!(capacities.contains(&9000));
     assert_eq!(*capacities.last().unwrap(), 10_000);
+}
+
+#[test]
+fn a_buffer_that_is_just_large_enough_stays() {
+    let mut buffer = MessageBuffer::default();
+    buffer.spare(100, 1 << 20);
+    buffer.extend(&[1; 60], 1 << 20);
+    buffer.extend(&[1; 40], 1 << 20);
+    assert_eq!(buffer.capacity(), 100);
 }
 
 #[test]
