@@ -180,7 +180,7 @@ fn a_large_payload_does_not_pin_the_buffer_before_it() {
 fn the_limits_of_memory_are_exact() {
     for (spare, kept) in [(5004, true), (5003, false)] {
         let mut queue = Queue::default();
-        queue.lend(Vec::with_capacity(1000));
+        queue.tail.reserve_exact(1000);
         let payload = vec![7; 5000];
         queue.push(&header(Opcode::Binary, None, &payload), payload.into(), 1000 + spare);
         assert_eq!(queue.tail.capacity() == 1000, kept);
@@ -190,7 +190,7 @@ fn the_limits_of_memory_are_exact() {
 #[test]
 fn a_buffer_that_is_just_large_enough_stays() {
     let mut queue = Queue::default();
-    queue.lend(Vec::with_capacity(1000));
+    queue.tail.reserve_exact(1000);
     push(&mut queue, None, vec![7; 596]); // 600 with its header
     push(&mut queue, None, vec![7; 400 - MAX_HEADER]); // reserved with the longest header
     assert_eq!(queue.tail.capacity(), 1000);

@@ -173,22 +173,6 @@ fn a_stalled_peer_gives_up_the_message_in_progress() {
 }
 
 #[test]
-fn an_idle_connection_owns_no_buffer() {
-    let mut end = End::server();
-    let buffer = Vec::with_capacity(4096);
-    let place = buffer.as_ptr();
-    end.connection.outbound.lend_buffer(buffer);
-    end.feeds("traffic").unwrap();
-    end.reads_frame(PING, b"x");
-    assert_eq!(end.connection.outbound.reclaim_buffer(), None, "something waits");
-    end.writes();
-    let back = end.connection.outbound.reclaim_buffer().unwrap();
-    assert_eq!((back.as_ptr(), back.capacity()), (place, 4096));
-    assert_eq!(end.retained(), 0);
-    assert_eq!(end.connection.outbound.reclaim_buffer(), None);
-}
-
-#[test]
 fn what_extensions_keep_is_counted() {
     let end = End::with_codecs(Role::Server, Limits::default(), vec![toy::toy(TOY.0, TOY.1)]);
     assert_eq!(end.connection.inbound.retained(), toy::RETAINED);
