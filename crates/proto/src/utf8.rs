@@ -32,7 +32,7 @@ impl Validator {
         Self { partial: [0; 4], partial_len: 0 }
     }
 
-    /// Checks the next piece of the text.
+    /// Checks the next piece of the text. After an error it is at the start of a text again.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Utf8Error> {
         let carried = self.complete_partial(piece)?;
         let rest = &piece[carried..];
@@ -60,7 +60,10 @@ impl Validator {
             self.append(piece[taken]);
             match std::str::from_utf8(&self.partial[..usize::from(self.partial_len)]) {
                 Ok(_) => self.partial_len = 0,
-                Err(error) if error.error_len().is_some() => return Err(Utf8Error { valid_up_to: taken }),
+                Err(error) if error.error_len().is_some() => {
+                    self.partial_len = 0;
+                    return Err(Utf8Error { valid_up_to: taken });
+                }
                 Err(_) => {}
             }
             taken += 1;
@@ -129,6 +132,17 @@ mod tests {
         validator.push(b"\xed").unwrap();
         assert_eq!(validator.push(b"\xa0"), Err(Utf8Error { valid_up_to: 0 }));
         assert_eq!(Validator::new().push(b"ok\xf4\x90"), Err(Utf8Error { valid_up_to: 2 }));
+    }
+
+    #[test]
+    fn it_can_be_used_after_an_error() {
+        let mut validator = Validator::new();
+        validator.push(b"\xe2").unwrap();
+        for _ in 0..3 {
+            validator.push(b"(").unwrap_err();
+            assert!(validator.is_complete());
+            validator.push(b"(\xe2").unwrap();
+        }
     }
 
     #[test]

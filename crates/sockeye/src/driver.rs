@@ -110,6 +110,10 @@ impl<T: Transport> Driver<T> {
         if self.inbound.wants_shutdown() && !self.is_shut {
             self.is_shut = self.transport.outlet(cx, super::transport::Outlet::poll_shutdown).is_ready();
         }
+        if self.inbound.is_overdue() {
+            self.handle_timeout(cx);
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(event) = self.poll_read(cx) {
             return Poll::Ready(event);
         }

@@ -2,12 +2,12 @@
 //!
 //! | began with | still parsed | over when |
 //! |---|---|---|
-//! | our Close frame | yes, until the peer's | as the next row, or at the end of the transport |
+//! | our Close frame | yes, until the peer's | as the next row |
 //! | the peer's Close frame | no | server: our echo has been written; client: the server ended the transport (RFC 6455 7.1.1) |
-//! | a fault | no | our Close frame has been written and the peer ended the transport |
+//! | a fault | no | the peer ended the transport, which it does when our Close frame has reached it |
 //! | the end of the transport | no | at once |
 //!
-//! Each row is also over when the close deadline passes.
+//! Each row is also over when the transport ends or the close deadline passes.
 
 use crate::Role;
 use crate::close::CloseFrame;
@@ -70,8 +70,8 @@ impl Closing {
     pub(super) fn closed(&self, role: Role) -> Option<Closed> {
         let cause = match (self.fault, &self.received, self.end) {
             (Some(fault), _, Some(_)) => fault,
-            // The peer takes no bytes: it never saw our echo.
-            (None, Some(_), Some(Cause::Timeout(deadline))) if !self.flushed => Cause::Timeout(deadline),
+            // Something that was accepted never left.
+            (None, Some(_), Some(end)) if self.has_lost_more_than_the_echo(end) => end,
             (None, Some(_), Some(_)) => Cause::Handshake,
             (None, Some(_), None) if self.flushed && role == Role::Server => Cause::Handshake,
             (Some(_), _, None) | (None, Some(_), None) => return None,
@@ -79,6 +79,13 @@ impl Closing {
         };
         let (received, sent) = (self.received.clone(), self.sent.clone());
         Some(Closed { received, sent, initiator: self.initiator, cause })
+    }
+
+    /// Whether our Close frame, and perhaps more, was not written. A peer that ends the transport right behind its own
+    /// Close frame, as many do, loses but our echo, and that is no fault.
+    fn has_lost_more_than_the_echo(&self, end: Cause) -> bool {
+        let only_echo = self.initiator == Initiator::Remote && self.sent.is_some();
+        !self.flushed && (!only_echo || matches!(end, Cause::Timeout(_)))
     }
 
     /// The close deadline has passed.

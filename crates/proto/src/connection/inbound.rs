@@ -21,11 +21,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod parse;
+
 /// A payload of which at least this much has come, and as much is missing, is worth reading straight into its
 /// message.
 const DIRECT_MIN: usize = 8 << 10;
-
-mod parse;
 
 /// The receiving half of a connection.
 ///
@@ -150,10 +150,11 @@ impl Inbound {
     /// message, in a buffer that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
     pub fn direct(&mut self) -> Option<Room<'_>> {
-        let remaining = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
+        let missing = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
         let most = self.most_held();
         // Neither a control frame has as much nor a message that is delivered in pieces holds as much.
         let assembly = self.assembly.as_mut().filter(|assembly| assembly.buffer.len() >= DIRECT_MIN)?;
+        let remaining = missing.saturating_sub(assembly.buffer.fresh_mut().len());
         let len = remaining.min(assembly.buffer.len());
         (remaining >= DIRECT_MIN).then(|| assembly.buffer.spare(len, most))
     }
@@ -171,7 +172,13 @@ impl Inbound {
     /// Takes what the outbound half says.
     pub fn handle_notice(&mut self, notice: Notice, now: Instant) {
         match notice {
-            Notice::Closing(frame) => self.closing(Initiator::Local, now).handle_sent(frame),
+            Notice::Closing(frame) => {
+                let deadline = now.checked_add(self.limits.timing.close);
+                let closing = self.closing(Initiator::Local, now);
+                closing.handle_sent(frame);
+                // The fault or the frame that it answers may have waited in the input for long.
+                closing.deadline = deadline;
+            }
             Notice::Flushed => self.closing(Initiator::Local, now).handle_flushed(),
             Notice::Ping { payload, at } => {
                 let awaited = self.awaited();
@@ -197,6 +204,12 @@ impl Inbound {
         }
         let message = self.assembly.as_ref().and_then(|assembly| assembly.deadline);
         [self.keep_alive_due(), message, self.idle_due()].into_iter().flatten().min()
+    }
+
+    /// Whether a deadline had passed already when the last bytes came. A driver asks this before it reads on, or a peer
+    /// that never lets the transport run dry would never meet a deadline.
+    pub fn is_overdue(&self) -> bool {
+        self.poll_timeout().is_some_and(|due| due <= self.heard)
     }
 
     /// Time has passed. The control frame that is due, if any; ask again until there is none, then
@@ -295,12 +308,12 @@ impl Inbound {
 
     fn keep_alive_due(&self) -> Option<Instant> {
         match self.limits.timing.keep_alive {
-            KeepAlive::Ping { after, timeout } => match self.awaited() {
+            KeepAlive::Ping { after, timeout } if !after.is_zero() => match self.awaited() {
                 Some(sent) => sent.checked_add(timeout),
                 None => self.heard.checked_add(after),
             },
             KeepAlive::Pong { every } if !every.is_zero() => self.clocks.as_ref()?.pong.checked_add(every),
-            KeepAlive::Pong { .. } | KeepAlive::Off => None,
+            KeepAlive::Ping { .. } | KeepAlive::Pong { .. } | KeepAlive::Off => None,
         }
     }
 

@@ -10,6 +10,7 @@
 //!    [`Outbound::handle_blocked`] when it took nothing;
 //! 2. reads into a buffer of its own, calls [`Connection::handle_read`], then [`Connection::poll_event`] until `None`;
 //!    at the end of the transport it calls [`Connection::handle_eof`] and polls once more;
+//!    When [`Inbound::is_overdue`] says so, step 3 comes before it reads on;
 //! 3. sleeps until [`Connection::poll_timeout`] and calls [`Connection::handle_timeout`], then polls again.
 
 mod assembly;

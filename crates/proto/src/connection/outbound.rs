@@ -6,7 +6,7 @@
 use super::encode::{EncodeChain, OpenMessage};
 use super::queue::Queue;
 use crate::Role;
-use crate::close::CloseFrame;
+use crate::close::{CloseCode, CloseFrame};
 use crate::event::{Control, Notice};
 use crate::extension::{Encode, Rsv};
 use crate::header::{Header, MAX_CONTROL, Opcode};
@@ -174,7 +174,7 @@ impl Outbound {
         if self.phase != Phase::Open {
             return Err(SendError { value: frame, reason: Refusal::Closed });
         }
-        if frame.code != crate::CloseCode::NO_STATUS && !frame.code.is_sendable() {
+        if frame.code != CloseCode::NO_STATUS && !frame.code.is_sendable() {
             return Err(SendError { value: frame, reason: Refusal::CloseCode });
         }
         if frame.reason.len() > CloseFrame::MAX_REASON {
@@ -191,6 +191,8 @@ impl Outbound {
         }
         match control {
             Control::Ping(payload) => self.answer(Opcode::Pong, payload),
+            // A full lane has pings and pongs enough; none of them gives way for one more.
+            Control::SendPing(_) if !self.lane_has_room() => {}
             Control::SendPing(payload) => self.answer(Opcode::Ping, payload),
             Control::SendPong => self.answer(Opcode::Pong, &[]),
             // RFC 6455 5.5.1: the answer echoes the code.
@@ -326,13 +328,17 @@ impl Outbound {
             Refusal::Closed
         } else if payload.len() > MAX_CONTROL {
             Refusal::ControlTooLong
-        } else if self.queue.as_ref().is_some_and(|queue| !queue.lane_has_room()) {
+        } else if !self.lane_has_room() {
             Refusal::Full
         } else {
             self.answer(opcode, &payload);
             return Ok(());
         };
         Err(SendError { value: payload, reason })
+    }
+
+    fn lane_has_room(&self) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.lane_has_room())
     }
 
     fn answer(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -344,7 +350,10 @@ impl Outbound {
         self.counted = self.counted + 1 - u64::from(lost);
     }
 
-    fn queue_close(&mut self, frame: CloseFrame) {
+    fn queue_close(&mut self, mut frame: CloseFrame) {
+        if frame.code == CloseCode::NO_STATUS {
+            frame.reason = Text::new(); // without a code there is no place for it
+        }
         let mut body = Vec::new();
         frame.encode(&mut body);
         self.push_frame(Frame { fin: true, rsv: Rsv::NONE, opcode: Opcode::Close, payload: body.into() });
@@ -354,7 +363,13 @@ impl Outbound {
     }
 
     fn notify(&mut self, notice: Notice) {
-        self.notices.get_or_insert_default().push_back(notice);
+        let notices = self.notices.get_or_insert_default();
+        // Only the last ping counts, and the reading task may not look for long.
+        if let (Some(last @ Notice::Ping { .. }), Notice::Ping { .. }) = (notices.back_mut(), &notice) {
+            *last = notice;
+        } else {
+            notices.push_back(notice);
+        }
     }
 }
 

@@ -22,12 +22,13 @@ const MAX_CONTROL_FRAME: usize = 6 + MAX_CONTROL;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Large payloads and what stands before them.
-    #[expect(clippy::box_collection, reason = "nearly always empty: 8 bytes per connection, not 32")]
-    front: Option<Box<VecDeque<Bytes>>>,
+    front: VecDeque<Bytes>,
+    /// Their bytes.
+    front_len: usize,
     /// Small frames, joined; written up to `written`.
     tail: Vec<u8>,
     written: usize,
-    lane: Option<Box<Lane>>,
+    lane: Lane,
     /// Since when the transport has taken no byte of it.
     pub(super) blocked_since: Option<Instant>,
 }
@@ -42,15 +43,11 @@ struct Lane {
 impl Queue {
     /// Bytes that wait, the lane not counted.
     pub(super) fn queued(&self) -> usize {
-        self.front_len() + self.tail.len() - self.written
-    }
-
-    fn front_len(&self) -> usize {
-        self.front.iter().flat_map(|front| front.iter()).map(Bytes::len).sum()
+        self.front_len + self.tail.len() - self.written
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.front.is_none() && self.written == self.tail.len() && self.lane.is_none()
+        self.remaining() == 0
     }
 
     /// Queues a frame behind everything that waits, masked where the header has a key. More memory than the waiting
@@ -74,7 +71,8 @@ impl Queue {
     fn push_by_reference(&mut self, payload: Bytes, most: usize) {
         let before = Bytes::copy_from_slice(&self.tail[self.written..]);
         self.clear_tail();
-        self.front.get_or_insert_default().extend([before, payload]);
+        self.front_len += before.len() + payload.len();
+        self.front.extend([before, payload]);
         if self.retained() > most {
             self.tail = Vec::new();
         }
@@ -83,7 +81,7 @@ impl Queue {
     /// Puts a control frame into the lane. When the lane is full it takes the place of the last pong that waits; the
     /// answer is how many frames were lost.
     pub(super) fn push_lane(&mut self, header: &Header, payload: &[u8]) -> u32 {
-        let lane = self.lane.get_or_insert_default();
+        let lane = &mut self.lane;
         let mut lost = 0;
         while !lane.has_room() {
             lost += 1;
@@ -99,14 +97,14 @@ impl Queue {
 
     /// Whether the lane takes any control frame without dropping another.
     pub(super) fn lane_has_room(&self) -> bool {
-        self.lane.as_ref().is_none_or(|lane| lane.has_room())
+        self.lane.has_room()
     }
 
     /// The lane's frames take their place in the order, for good, and there is room for `additional` bytes more.
     fn spill_lane(&mut self, additional: usize, most: usize) {
-        let Some(lane) = self.lane.take() else { return self.reserve(additional, most) };
-        self.reserve(lane.bytes.len() + additional, most);
-        self.tail.extend_from_slice(&lane.bytes);
+        self.reserve(self.lane.bytes.len() + additional, most);
+        self.tail.append(&mut self.lane.bytes);
+        self.lane.frames = 0;
     }
 
     /// Room in the buffer. What has been written makes room first, or a buffer that never runs empty would grow for
@@ -116,7 +114,7 @@ impl Queue {
             self.tail.drain(..self.written);
             self.written = 0;
             let needed = self.tail.len() + additional;
-            let target = needed.max((self.tail.len() * 2).min(most.saturating_sub(self.front_len())));
+            let target = needed.max((self.tail.len() * 2).min(most.saturating_sub(self.front_len)));
             self.tail.reserve_exact(target - self.tail.len());
         }
     }
@@ -128,7 +126,7 @@ impl Queue {
 
     /// Bytes of memory held.
     pub(super) fn retained(&self) -> usize {
-        self.front_len() + self.tail.capacity() + self.lane.as_ref().map_or(0, |lane| lane.bytes.capacity())
+        self.front_len + self.tail.capacity() + self.lane.bytes.capacity()
     }
 }
 
@@ -180,24 +178,22 @@ impl Lane {
 
 impl Buf for Queue {
     fn remaining(&self) -> usize {
-        self.queued() + self.lane.as_ref().map_or(0, |lane| lane.bytes.len())
+        self.queued() + self.lane.bytes.len()
     }
 
     fn chunk(&self) -> &[u8] {
-        if let Some(first) = self.front.as_ref().and_then(|front| front.front()) {
-            return first;
+        let tail = &self.tail[self.written..];
+        match self.front.front() {
+            Some(first) => first,
+            None if tail.is_empty() => &self.lane.bytes,
+            None => tail,
         }
-        if self.written < self.tail.len() {
-            return &self.tail[self.written..];
-        }
-        self.lane.as_ref().map_or(&[], |lane| &lane.bytes)
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let front = self.front.iter().flat_map(|front| front.iter()).map(AsRef::as_ref);
-        let tail = Some(&self.tail[self.written..]);
-        let lane = self.lane.as_ref().map(|lane| lane.bytes.as_slice());
-        let chunks = front.chain(tail).chain(lane).filter(|chunk: &&[u8]| !chunk.is_empty());
+        let joined = [&self.tail[self.written..], &self.lane.bytes];
+        let chunks =
+            self.front.iter().map(AsRef::as_ref).chain(joined).filter(|chunk: &&[u8]| !chunk.is_empty());
         let mut filled = 0;
         for (slice, chunk) in slices.iter_mut().zip(chunks) {
             *slice = IoSlice::new(chunk);
@@ -211,18 +207,15 @@ impl Buf for Queue {
         if count > 0 {
             self.blocked_since = None;
         }
-        while count > 0 {
-            let Some(front) = &mut self.front else { break };
-            let Some(first) = front.front_mut() else { break };
+        while let Some(first) = self.front.front_mut() {
             let taken = count.min(first.len());
             first.advance(taken);
+            self.front_len -= taken;
             count -= taken;
-            if first.is_empty() {
-                front.pop_front();
+            if !first.is_empty() {
+                return;
             }
-            if front.is_empty() {
-                self.front = None;
-            }
+            self.front.pop_front();
         }
         let in_tail = self.tail.len() - self.written;
         if count > in_tail {

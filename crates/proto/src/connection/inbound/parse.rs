@@ -15,7 +15,7 @@ use bytes::{Buf, BytesMut};
 use std::time::Duration;
 
 /// Payloads of at least this many bytes that stand whole in the lent buffer are taken as slices of it, and shorter
-/// ones are copied out: a message never pins a block of 32 KiB for less than a quarter of it.
+/// ones are copied out. A driver that lends blocks of 32 KiB has none pinned for less than a quarter of it.
 const SLICE_MIN: usize = 8 << 10;
 
 /// More than one byte of deflate can ever give (1032, RFC 1951 3.2.5: 258 bytes for two bits).
@@ -42,7 +42,10 @@ impl Inbound {
         }
         let window = self.window(input.len());
         match self.frames.decode(&mut input[..window])? {
-            Step::NeedMore => Ok(Progress::NeedInput),
+            Step::NeedMore => {
+                self.await_payload();
+                Ok(Progress::NeedInput)
+            }
             Step::Header { header, used } => {
                 input.advance(used);
                 self.on_header(&header)?;
@@ -55,6 +58,13 @@ impl Inbound {
                 Ok(Progress::Event(event))
             }
             Step::Payload { len, end } => self.on_data(input, Part { len, last: end && self.fin }),
+        }
+    }
+
+    /// A message that has begun is in progress from its header on, so that it meets its deadline.
+    fn await_payload(&mut self) {
+        if self.frames.remaining() > 0 && !self.opcode.is_control() && self.head.delivery == Delivery::Whole {
+            self.assembly();
         }
     }
 
@@ -151,12 +161,8 @@ impl Inbound {
             intact?;
             input.advance(len);
             payload
-        } else if len >= SLICE_MIN {
-            input.split_to(len).freeze().into()
         } else {
-            let payload = Payload::copy_from_slice(&input[..len]);
-            input.advance(len);
-            payload
+            take(input, len)
         };
         self.handle_message();
         message(head.kind, payload).map(Event::Message)
@@ -189,24 +195,25 @@ impl Inbound {
     /// How much of the input is looked at in this step: of compressed bytes that are delivered in pieces only so
     /// many that their plain form stays near `max_message`, whatever they inflate to.
     fn window(&self, len: usize) -> usize {
-        let limited = self.head.transformed && self.head.delivery == Delivery::Pieces;
+        let in_payload = self.frames.remaining() > 0 && !self.opcode.is_control();
+        let limited = in_payload && self.head.transformed && self.head.delivery == Delivery::Pieces;
         if limited { len.min(self.piece_window()) } else { len }
     }
 
-    /// At least a whole control frame's payload, which is never cut.
     fn piece_window(&self) -> usize {
-        (self.limits.max_message / MOST_INFLATED).clamp(128, 4096)
+        (self.limits.max_message / MOST_INFLATED).clamp(1, 4096)
     }
 
     fn on_piece(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
         let Head { kind, transformed, .. } = self.head;
         let (payload, intact) = if transformed {
             let limit = self.piece_window() * MOST_INFLATED;
-            self.decode(Piece { bytes: &input[..part.len], last: part.last }, limit)
+            let decoded = self.decode(Piece { bytes: &input[..part.len], last: part.last }, limit);
+            input.advance(part.len);
+            decoded
         } else {
-            (Payload::copy_from_slice(&input[..part.len]), Ok(()))
+            (take(input, part.len), Ok(()))
         };
-        input.advance(part.len);
         if kind == Kind::Text {
             let validator = &mut self.assembly().validator;
             validator.push(&payload).map_err(|_| ProtocolError::InvalidUtf8)?;
@@ -218,10 +225,10 @@ impl Inbound {
         let first = !std::mem::replace(&mut self.begun, true);
         if part.last {
             self.assembly = None;
-            self.handle_message();
         } else if payload.is_empty() && !first {
             return Ok(Progress::More);
         }
+        self.handle_message();
         Ok(Progress::Event(Event::Piece(MessagePiece { kind, payload, first, last: part.last })))
     }
 
@@ -245,11 +252,15 @@ impl Inbound {
     }
 
     pub(super) fn assembly(&mut self) -> &mut Assembly {
-        let deadline = match self.head.delivery {
-            Delivery::Whole => self.limits.timing.message.and_then(|timeout| self.heard.checked_add(timeout)),
-            Delivery::Pieces => None,
-        };
-        self.assembly.get_or_insert_with(|| Box::new(Assembly::new(deadline)))
+        self.assembly.get_or_insert_with(|| {
+            let deadline = match self.head.delivery {
+                Delivery::Whole => {
+                    self.limits.timing.message.and_then(|timeout| self.heard.checked_add(timeout))
+                }
+                Delivery::Pieces => None,
+            };
+            Box::new(Assembly::new(deadline))
+        })
     }
 }
 
@@ -259,4 +270,14 @@ struct Part {
     len: usize,
     /// Whether the message ends with them.
     last: bool,
+}
+
+/// A payload from the front of the input: a slice of it, or a copy where it is short.
+fn take(input: &mut BytesMut, len: usize) -> Payload {
+    if len >= SLICE_MIN {
+        return input.split_to(len).freeze().into();
+    }
+    let payload = Payload::copy_from_slice(&input[..len]);
+    input.advance(len);
+    payload
 }

@@ -250,7 +250,7 @@ fn bytes_that_the_extension_cannot_undo_are_a_fault() {
 /// between them is whole all the same.
 #[test]
 fn streamed_pieces_of_transformed_messages_are_small() {
-    for (max_message, window) in [(1 << 20, 953), (1 << 10, 128), (1 << 30, 4096)] {
+    for (max_message, window) in [(1 << 20, 953), (20 << 10, 18), (1 << 10, 1), (1 << 30, 4096)] {
         let mut end = End::with_codecs(Role::Server, limits(max_message), vec![toy(Rsv::RSV2, Op::Xor)]);
         end.connection.inbound.set_delivery(Delivery::Pieces);
         let begins = frame(Role::Server, BINARY_BEGINS | BIT, &noise(10_000));

@@ -11,6 +11,7 @@ mod determinism;
 mod dialogue;
 mod extension;
 mod faults;
+mod lateness;
 mod machine;
 mod memory;
 mod network;
