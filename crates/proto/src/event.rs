@@ -171,3 +171,41 @@ impl fmt::Display for Deadline {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CloseCode;
+
+    #[test]
+    fn every_end_says_why_and_who() {
+        let frame = Some(CloseFrame::new(CloseCode::GOING_AWAY, ""));
+        let told = |initiator, cause| {
+            Closed { received: frame.clone(), sent: frame.clone(), initiator, cause }.to_string()
+        };
+        assert_eq!(
+            told(Initiator::Remote, Cause::Handshake),
+            "closing handshake complete, closed by the peer with 1001 (going away)"
+        );
+        assert_eq!(
+            told(Initiator::Local, Cause::Protocol(ProtocolError::Unmasked)),
+            "the peer broke the protocol: frame from a client is not masked (RFC 6455 5.1), \
+             closed by this end with 1001 (going away)"
+        );
+        let bare = Closed { received: None, sent: None, initiator: Initiator::Remote, cause: Cause::Eof };
+        assert_eq!(bare.to_string(), "the peer ended the connection without a close frame");
+        let reset = Cause::Transport(io::ErrorKind::ConnectionReset);
+        assert_eq!(reset.to_string(), "the transport failed: connection reset");
+    }
+
+    #[test]
+    fn every_deadline_has_its_own_text() {
+        let all = [Deadline::Ping, Deadline::Idle, Deadline::Message, Deadline::Close, Deadline::Write];
+        let mut texts: Vec<String> =
+            all.iter().map(|deadline| Cause::Timeout(*deadline).to_string()).collect();
+        assert!(texts.iter().all(|text| text.contains("time")));
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), all.len());
+    }
+}

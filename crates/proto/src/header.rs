@@ -107,9 +107,10 @@ impl Header {
 
     /// Writes the header to the front of `out`; returns its length in bytes.
     pub fn encode(&self, out: &mut [u8; MAX_HEADER]) -> usize {
-        out[0] = u8::from(self.fin) << 7 | self.rsv.bits() << 4 | self.opcode as u8;
+        // Sums of bits that never meet.
+        out[0] = (u8::from(self.fin) << 7) + (self.rsv.bits() << 4) + self.opcode as u8;
         let mut len = 2;
-        out[1] = match self.payload_len {
+        let short = match self.payload_len {
             short @ 0..=125 => short.to_le_bytes()[0],
             126..=0xffff => {
                 out[2..4].copy_from_slice(&self.payload_len.to_be_bytes()[6..]);
@@ -122,8 +123,8 @@ impl Header {
                 127
             }
         };
+        out[1] = (u8::from(self.mask.is_some()) << 7) + short;
         if let Some(key) = self.mask {
-            out[1] |= 0x80;
             out[len..len + 4].copy_from_slice(&key);
             len += 4;
         }

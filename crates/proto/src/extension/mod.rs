@@ -171,3 +171,53 @@ impl fmt::Display for NegotiationError {
     }
 }
 impl std::error::Error for NegotiationError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Implements only what has no default.
+    #[derive(Debug)]
+    struct Bare;
+
+    impl Decode for Bare {
+        fn begin(&mut self, _: Kind, _: Rsv) -> bool {
+            true
+        }
+        fn decode(&mut self, _: Piece<'_>, _: &mut BytesMut, _: usize) -> Result<(), DecodeError> {
+            Ok(())
+        }
+    }
+
+    impl Encode for Bare {
+        fn encode(&mut self, _: Plain<'_>, _: &mut BytesMut) -> Option<Rsv> {
+            None
+        }
+        fn begin(&mut self, _: Kind, _: Compress) -> Option<Rsv> {
+            None
+        }
+        fn encode_piece(&mut self, _: Piece<'_>, _: &mut BytesMut) {}
+    }
+
+    #[test]
+    fn by_default_nothing_is_held_and_nothing_prepared() {
+        assert_eq!((Decode::retained(&Bare), Encode::retained(&Bare)), (0, 0));
+        assert!(Bare.prepared(&Prepared::new("x")).is_none());
+    }
+
+    #[test]
+    fn bits_join_and_part() {
+        let both = Rsv::RSV1.union(Rsv::RSV3);
+        assert_eq!(both.bits(), 0b101);
+        assert_eq!(both.union(Rsv::RSV1), both);
+        assert_eq!(both.without(Rsv::RSV1), Rsv::RSV3);
+        assert!(both.intersects(Rsv::RSV3) && !both.intersects(Rsv::RSV2));
+        assert!(Rsv::NONE.is_none() && !Rsv::RSV2.is_none());
+        assert_eq!(Rsv::from_bits(0xff).bits(), 0b111);
+    }
+
+    #[test]
+    fn an_answer_that_is_refused_says_why() {
+        assert_eq!(NegotiationError { reason: "no such parameter".into() }.to_string(), "no such parameter");
+    }
+}
