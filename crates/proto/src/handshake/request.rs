@@ -21,6 +21,9 @@ pub struct Request {
 }
 
 impl Request {
+    /// Subprotocols that a request may offer: 64. One that offers more is refused with 400.
+    pub const MAX_SUBPROTOCOLS: usize = 64;
+
     /// Checks a request that an HTTP server has read. Its body is not looked at.
     ///
     /// Over HTTP/2 a WebSocket opens otherwise (RFC 8441): such a request is refused with 505.
@@ -180,12 +183,18 @@ fn check_key(headers: &HeaderMap) -> Result<String, Rejection> {
     Ok(key::accept(key))
 }
 
-/// Tokens, each once (RFC 6455 4.1).
+/// Tokens, each once (RFC 6455 4.1). Each is compared with all before it, so their number is bounded.
 fn check_subprotocols(headers: &HeaderMap) -> Result<Vec<String>, Rejection> {
     let bad = || Rejection::malformed("header sec-websocket-protocol must be a list of different tokens");
     let list = joined(headers, header::SEC_WEBSOCKET_PROTOCOL).ok_or_else(bad)?;
     let mut names: Vec<String> = Vec::new();
     for name in elements(&list) {
+        if names.len() == Request::MAX_SUBPROTOCOLS {
+            return Err(Rejection::malformed(format!(
+                "header sec-websocket-protocol offers more than {} subprotocols",
+                Request::MAX_SUBPROTOCOLS
+            )));
+        }
         if !is_token(name) || names.iter().any(|earlier| earlier == name) {
             return Err(bad());
         }

@@ -191,6 +191,22 @@ fn subprotocols_are_different_tokens() {
 }
 
 #[test]
+fn the_subprotocols_offered_are_bounded() {
+    let offered = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("v{number}")).collect();
+        read(&altered(REQUEST, &[], &[&format!("Sec-WebSocket-Protocol: {}", names.join(","))]))
+    };
+    let most = Request::MAX_SUBPROTOCOLS;
+    assert_eq!(most, 64);
+    assert_eq!(offered(most).map(|request| request.subprotocols().count()).unwrap(), most);
+    let rejection = offered(most + 1).unwrap_err();
+    assert_eq!(rejection.status(), 400);
+    assert!(rejection.to_string().ends_with("offers more than 64 subprotocols"), "{rejection}");
+    // As many as a head has room for.
+    assert_eq!(offered(2000).unwrap_err().to_string(), rejection.to_string());
+}
+
+#[test]
 fn extensions_follow_their_grammar() {
     let request = request_with(&["Sec-WebSocket-Extensions: a; b=\"1\"", "Sec-WebSocket-Extensions: c, a"]);
     assert_eq!(extension::format(request.extensions()), "a; b=1, c, a");
