@@ -43,6 +43,23 @@ fn a_status_that_ends_nothing_becomes_500() {
 }
 
 #[test]
+fn a_status_without_content_has_neither_body_nor_length() {
+    let written = |status: u16| {
+        let length = HeaderValue::from_static("4");
+        let rejection = Rejection::new(StatusCode::from_u16(status).unwrap()).body("body");
+        let text = text(&rejection.clone().header(header::CONTENT_LENGTH, length));
+        let body = !rejection.into_response().body().is_empty();
+        (text.ends_with("body"), text.contains("Content-Length"), body)
+    };
+    for status in [204, 304] {
+        assert_eq!(written(status), (false, false, false), "{status}");
+    }
+    for status in [100, 101, 199, 200, 203, 205, 303, 305, 404] {
+        assert_eq!(written(status), (true, true, true), "{status}");
+    }
+}
+
+#[test]
 fn an_unknown_status_has_an_empty_reason() {
     let rejection = Rejection::new(StatusCode::from_u16(499).unwrap());
     assert!(text(&rejection).starts_with("HTTP/1.1 499 \r\n"));
