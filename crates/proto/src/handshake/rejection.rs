@@ -1,5 +1,6 @@
 //! How a server refuses a handshake: a whole HTTP response.
 
+use super::fields::guarded;
 use super::head::{HeadError, encode_response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -36,6 +37,7 @@ impl Rejection {
 
     /// Sets a header. `Connection` and what frames the body are written by [`encode`](Self::encode), whatever is set.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let value = guarded(&name, value);
         self.0.headers_mut().insert(name, value);
         self
     }

@@ -1,17 +1,20 @@
 //! A client's opening request as the server sees it, after every check of RFC 6455 4.2.1.
 
 use super::authority::Authority;
-use super::fields::{Occurs, elements, has_token, joined, occurs};
+use super::fields::{Occurs, elements, guard, has_token, joined, occurs};
 use super::rejection::Rejection;
 use super::{Accepted, Policy, key};
 use crate::extension::{self, Offer, is_token};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
+use std::fmt;
 
 /// An opening request that keeps the protocol's rules; neither accepted nor rejected yet.
 ///
-/// Look at all of it, then [`accept`](Self::accept) it, or write a [`Rejection`] of your own.
-#[derive(Debug, Clone)]
+/// Look at all of it, then [`accept`](Self::accept) it, or write a [`Rejection`] of your own. `Debug` shows no
+/// secret: not the query, not what was offered as subprotocols, and of `Authorization`, `Proxy-Authorization` and
+/// `Cookie` the names alone.
+#[derive(Clone)]
 pub struct Request {
     head: http::Request<()>,
     /// What answers the key.
@@ -100,13 +103,25 @@ impl Request {
     }
 
     /// Every rule that does not depend on a policy.
-    pub(super) fn check(head: http::Request<()>) -> Result<Self, Rejection> {
+    pub(super) fn check(mut head: http::Request<()>) -> Result<Self, Rejection> {
+        guard(head.headers_mut());
         check_http(&head)?;
         check_upgrade(head.headers())?;
         let accept = check_key(head.headers())?;
         let subprotocols = check_subprotocols(head.headers())?;
         let offers = check_extensions(head.headers())?;
         Ok(Self { head, accept, subprotocols, offers })
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("path", &self.path())
+            .field("headers", self.headers())
+            .field("subprotocols", &self.subprotocols.len())
+            .field("offers", &self.offers)
+            .finish_non_exhaustive()
     }
 }
 

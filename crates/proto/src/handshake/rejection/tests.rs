@@ -37,6 +37,15 @@ fn what_frames_the_body_cannot_be_set() {
 }
 
 #[test]
+fn a_cookie_is_sent_and_not_shown() {
+    let cookie = HeaderValue::from_static("session=hunter2");
+    let rejection = Rejection::new(StatusCode::FORBIDDEN).header(header::SET_COOKIE, cookie);
+    assert!(text(&rejection).contains("Set-Cookie: session=hunter2\r\n"));
+    let debug = format!("{rejection:?}");
+    assert!(!debug.contains("hunter2") && debug.contains("set-cookie"), "{debug}");
+}
+
+#[test]
 fn a_status_that_ends_nothing_becomes_500() {
     assert_eq!(Rejection::new(StatusCode::SWITCHING_PROTOCOLS).status(), 500);
     assert_eq!(Rejection::new(StatusCode::OK).status(), 200);
