@@ -2,20 +2,21 @@
 
 use super::HandshakeError;
 use super::authority::{Authority, default_port};
-use super::fields::check_free;
+use super::fields::{check_free, guarded};
 use super::head::write_header;
 use crate::extension::{self, Extension, Offer, is_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// A client's opening request: the address and what to ask for.
 ///
 /// What is wrong with its parts is told when the handshake begins. User info in the address becomes basic
-/// authentication and is never shown by `Debug`.
+/// authentication. `Debug` shows no secret: not the query, not what was offered as subprotocols, and of
+/// `Authorization`, `Proxy-Authorization` and `Cookie` the names alone.
 ///
 /// ```
 /// use sockeye_proto::handshake::ClientRequest;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 /// assert_eq!((request.host(), request.port(), request.is_secure()), ("example.com", 443, true));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientRequest {
     authority: Authority,
     security: Security,
@@ -67,8 +68,10 @@ impl ClientRequest {
         Ok(request.credentials(&percent_decode(user), &percent_decode(password)))
     }
 
-    /// Adds a header. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one.
+    /// Adds a header. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one. A value that is
+    /// marked as sensitive is never shown by `Debug`.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let value = guarded(&name, value);
         if [header::AUTHORIZATION, header::COOKIE, header::ORIGIN].contains(&name) {
             self.headers.insert(name, value);
         } else {
@@ -187,13 +190,24 @@ impl ClientRequest {
     fn credentials(self, user: &[u8], password: &[u8]) -> Self {
         let credentials = STANDARD.encode([user, b":", password].concat());
         match HeaderValue::try_from(format!("Basic {credentials}")) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                self.header(header::AUTHORIZATION, value)
-            }
+            Ok(value) => self.header(header::AUTHORIZATION, value),
             // Base64 is always a legal value.
             Err(_) => self,
         }
+    }
+}
+
+impl fmt::Debug for ClientRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path);
+        f.debug_struct("ClientRequest")
+            .field("authority", &self.authority)
+            .field("security", &self.security)
+            .field("path", &path)
+            .field("headers", &self.headers)
+            .field("subprotocols", &self.subprotocols.len())
+            .field("extensions", &self.extensions)
+            .finish_non_exhaustive()
     }
 }
 

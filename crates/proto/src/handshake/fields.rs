@@ -42,6 +42,30 @@ pub(super) fn occurs(headers: &HeaderMap, name: impl AsHeaderName) -> Occurs<'_>
     }
 }
 
+/// Headers whose values are secrets. Browsers can send a token in no header but `Sec-WebSocket-Protocol`.
+const SECRET: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::SEC_WEBSOCKET_PROTOCOL,
+];
+
+/// The value, marked so that `Debug` does not show it where it is a secret.
+pub(super) fn guarded(name: &HeaderName, mut value: HeaderValue) -> HeaderValue {
+    if SECRET.contains(name) {
+        value.set_sensitive(true);
+    }
+    value
+}
+
+/// Marks the values that are secrets, so that `Debug` does not show them.
+pub(super) fn guard(headers: &mut HeaderMap) {
+    for (_, value) in headers.iter_mut().filter(|(name, _)| SECRET.contains(name)) {
+        value.set_sensitive(true);
+    }
+}
+
 /// A header that the handshake itself writes, and that a user therefore cannot set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservedHeader(pub HeaderName);

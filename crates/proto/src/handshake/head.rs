@@ -1,5 +1,6 @@
 //! The head of a request or of a response: finding its end, parsing it, writing it. Bounded in bytes and in lines.
 
+use super::fields::guard;
 use bytes::{Buf as _, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
@@ -109,6 +110,7 @@ fn parse_response(head: &[u8], lines: usize) -> Result<http::Response<()>, HeadE
     *response.status_mut() = status;
     *response.version_mut() = version(parsed.version);
     *response.headers_mut() = header_map(parsed.headers)?;
+    guard(response.headers_mut());
     Ok(response)
 }
 

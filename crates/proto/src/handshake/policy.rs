@@ -1,6 +1,6 @@
 //! What a server accepts, and the answer that says so (RFC 6455 4.2.2).
 
-use super::fields::{ReservedHeader, check_free};
+use super::fields::{ReservedHeader, check_free, guarded};
 use super::head::encode_response;
 use super::origin::OriginPolicy;
 use super::rejection::Rejection;
@@ -58,6 +58,7 @@ impl Policy {
     /// Adds a header to the answer that accepts.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ReservedHeader> {
         check_free(&name)?;
+        let value = guarded(&name, value);
         self.headers.append(name, value);
         Ok(self)
     }

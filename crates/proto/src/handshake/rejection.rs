@@ -1,5 +1,6 @@
 //! How a server refuses a handshake: a whole HTTP response.
 
+use super::fields::guarded;
 use super::head::{HeadError, encode_response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -36,13 +37,17 @@ impl Rejection {
 
     /// Sets a header. `Connection` and what frames the body are written by [`encode`](Self::encode), whatever is set.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let value = guarded(&name, value);
         self.0.headers_mut().insert(name, value);
         self
     }
 
-    /// Sets the body: text, unless `Content-Type` says otherwise.
+    /// Sets the body: text, unless `Content-Type` says otherwise. With 204 and 304, which have none (RFC 9112 6.3),
+    /// it is dropped.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        *self.0.body_mut() = body.into();
+        if !is_without_content(self.status()) {
+            *self.0.body_mut() = body.into();
+        }
         self
     }
 
@@ -66,7 +71,11 @@ impl Rejection {
     pub fn encode(&self) -> Vec<u8> {
         let mut headers = self.headers().clone();
         headers.remove(header::TRANSFER_ENCODING);
-        headers.insert(header::CONTENT_LENGTH, self.0.body().len().into());
+        headers.remove(header::CONTENT_LENGTH);
+        // RFC 9110 8.6: its length would be that of another response, or has no place at all.
+        if !is_without_content(self.status()) {
+            headers.insert(header::CONTENT_LENGTH, self.0.body().len().into());
+        }
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         let mut output = encode_response(self.status(), &headers);
         output.extend_from_slice(self.0.body());
@@ -85,6 +94,11 @@ impl Rejection {
             .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
             .body(cause)
     }
+}
+
+/// Whether a response with this status ends behind its head.
+fn is_without_content(status: StatusCode) -> bool {
+    [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 impl From<HeadError> for Rejection {

@@ -1,17 +1,20 @@
 //! A client's opening request as the server sees it, after every check of RFC 6455 4.2.1.
 
 use super::authority::Authority;
-use super::fields::{Occurs, elements, has_token, joined, occurs};
+use super::fields::{Occurs, elements, guard, has_token, joined, occurs};
 use super::rejection::Rejection;
 use super::{Accepted, Policy, key};
 use crate::extension::{self, Offer, is_token};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
+use std::fmt;
 
 /// An opening request that keeps the protocol's rules; neither accepted nor rejected yet.
 ///
-/// Look at all of it, then [`accept`](Self::accept) it, or write a [`Rejection`] of your own.
-#[derive(Debug, Clone)]
+/// Look at all of it, then [`accept`](Self::accept) it, or write a [`Rejection`] of your own. `Debug` shows no
+/// secret: not the query, not what was offered as subprotocols, and of `Authorization`, `Proxy-Authorization` and
+/// `Cookie` the names alone.
+#[derive(Clone)]
 pub struct Request {
     head: http::Request<()>,
     /// What answers the key.
@@ -21,6 +24,9 @@ pub struct Request {
 }
 
 impl Request {
+    /// Subprotocols that a request may offer: 64. One that offers more is refused with 400.
+    pub const MAX_SUBPROTOCOLS: usize = 64;
+
     /// Checks a request that an HTTP server has read. Its body is not looked at.
     ///
     /// Over HTTP/2 a WebSocket opens otherwise (RFC 8441): such a request is refused with 505.
@@ -97,13 +103,25 @@ impl Request {
     }
 
     /// Every rule that does not depend on a policy.
-    pub(super) fn check(head: http::Request<()>) -> Result<Self, Rejection> {
+    pub(super) fn check(mut head: http::Request<()>) -> Result<Self, Rejection> {
+        guard(head.headers_mut());
         check_http(&head)?;
         check_upgrade(head.headers())?;
         let accept = check_key(head.headers())?;
         let subprotocols = check_subprotocols(head.headers())?;
         let offers = check_extensions(head.headers())?;
         Ok(Self { head, accept, subprotocols, offers })
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("path", &self.path())
+            .field("headers", self.headers())
+            .field("subprotocols", &self.subprotocols.len())
+            .field("offers", &self.offers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,12 +198,18 @@ fn check_key(headers: &HeaderMap) -> Result<String, Rejection> {
     Ok(key::accept(key))
 }
 
-/// Tokens, each once (RFC 6455 4.1).
+/// Tokens, each once (RFC 6455 4.1). Each is compared with all before it, so their number is bounded.
 fn check_subprotocols(headers: &HeaderMap) -> Result<Vec<String>, Rejection> {
     let bad = || Rejection::malformed("header sec-websocket-protocol must be a list of different tokens");
     let list = joined(headers, header::SEC_WEBSOCKET_PROTOCOL).ok_or_else(bad)?;
     let mut names: Vec<String> = Vec::new();
     for name in elements(&list) {
+        if names.len() == Request::MAX_SUBPROTOCOLS {
+            return Err(Rejection::malformed(format!(
+                "header sec-websocket-protocol offers more than {} subprotocols",
+                Request::MAX_SUBPROTOCOLS
+            )));
+        }
         if !is_token(name) || names.iter().any(|earlier| earlier == name) {
             return Err(bad());
         }

@@ -32,6 +32,17 @@ pub struct Settings {
     pub(super) mem_level: u8,
 }
 
+impl Settings {
+    /// Bytes of memory that a compressor with these settings holds, at most: 165 KB with the default ones.
+    pub const fn compressor_bytes(self) -> usize {
+        // zlib-rs: its state, 2^16 heads of chains; the window twice and its chains; what one block gathers.
+        Self::STATE + (2 << 16) + (4 << self.window_bits) + (7 << (self.mem_level + 6))
+    }
+
+    /// Everything of a compressor that has the same size whatever the settings.
+    const STATE: usize = 8 << 10;
+}
+
 /// A pool without a lock: idle engines up to a limit, the one that came last taken first.
 ///
 /// When it is full, the compressor that has waited longest makes room, so that settings which are no longer in use
@@ -99,10 +110,14 @@ impl CodecPool for SharedPool {
     }
 }
 
-/// The state of one decompression; 47 KB, whatever the window.
-pub struct Inflater(Box<zlib_rs::Inflate>);
+/// The state of one decompression; [`BYTES`](Self::BYTES), whatever the window.
+pub struct Inflater {
+    stream: Box<zlib_rs::Inflate>,
+    /// Where [`next`](Self::next) writes: it stays with the stream, so that no message has to clear it.
+    scratch: Box<[u8; STEP]>,
+}
 
-/// What one call of [`Inflater::step`] did.
+/// What one call of [`Inflater::next`] or [`Inflater::step`] did.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// Bytes taken from the input.
@@ -114,35 +129,49 @@ pub(super) struct Step {
 }
 
 impl Inflater {
+    /// Bytes of memory that one holds: at most 52 KiB.
+    pub const BYTES: usize = 52 << 10;
+
     /// A new one. It reads every window, because it has the largest.
     pub(super) fn new() -> Self {
-        Self(Box::new(zlib_rs::Inflate::new(false, 15)))
+        Self { stream: Box::new(zlib_rs::Inflate::new(false, 15)), scratch: Box::new([0; STEP]) }
     }
 
     /// Forgets everything, then begins a stream whose blocks may refer to `history`, older part first.
     pub(super) fn start(&mut self, history: [&[u8]; 2]) {
-        self.0.reset(false);
+        self.stream.reset(false);
         for part in history {
             // A raw stream takes a dictionary at any time: this cannot fail.
-            let _ = self.0.set_dictionary(part);
+            let _ = self.stream.set_dictionary(part);
         }
     }
 
     /// Whether nothing has been read since the stream began.
     pub(super) fn is_fresh(&self) -> bool {
-        self.0.total_in() == 0
+        self.stream.total_in() == 0
+    }
+
+    /// Reads as much of `input` as gives [`STEP`] bytes, and those bytes.
+    pub(super) fn next(&mut self, input: &[u8]) -> Result<(Step, &[u8]), InflateError> {
+        let step = step(&mut self.stream, input, &mut self.scratch[..])?;
+        let plain = &self.scratch[..step.produced];
+        Ok((step, plain))
     }
 
     /// Reads as much of `input` as `output` has room for.
     pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, InflateError> {
-        let before = (self.0.total_in(), self.0.total_out());
-        let status = self.0.decompress(input, output, InflateFlush::NoFlush)?;
-        Ok(Step {
-            consumed: difference(before.0, self.0.total_in()),
-            produced: difference(before.1, self.0.total_out()),
-            ended: status == Status::StreamEnd,
-        })
+        step(&mut self.stream, input, output)
     }
+}
+
+fn step(stream: &mut zlib_rs::Inflate, input: &[u8], output: &mut [u8]) -> Result<Step, InflateError> {
+    let before = (stream.total_in(), stream.total_out());
+    let status = stream.decompress(input, output, InflateFlush::NoFlush)?;
+    Ok(Step {
+        consumed: difference(before.0, stream.total_in()),
+        produced: difference(before.1, stream.total_out()),
+        ended: status == Status::StreamEnd,
+    })
 }
 
 impl fmt::Debug for Inflater {
@@ -151,7 +180,10 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// The state of one compression; 165 KB with the default settings.
+/// What compression may add to a short message, and a flush behind it.
+const MARGIN: usize = 64;
+
+/// The state of one compression; [`Settings::compressor_bytes`] of memory.
 pub struct Compressor {
     stream: Box<zlib_rs::Deflate>,
     settings: Settings,
@@ -185,19 +217,23 @@ impl Compressor {
 
     /// Appends the compressed form of `plain`, all of it, without the [`TAIL`] that comes next.
     pub(super) fn compress(&mut self, mut plain: &[u8], output: &mut BytesMut) {
-        let mut scratch = [0; STEP];
+        // A short message is done in one call, and has no more room cleared for it than it may need.
+        let mut room = STEP.min(plain.len() + MARGIN);
         loop {
+            let start = output.len();
+            output.resize(start + room, 0);
             let before = (self.stream.total_in(), self.stream.total_out());
             // zlib fails only on a state that is not valid, and this one is.
-            let status = self.stream.compress(plain, &mut scratch, DeflateFlush::SyncFlush);
+            let status = self.stream.compress(plain, &mut output[start..], DeflateFlush::SyncFlush);
             debug_assert!(status.is_ok());
             let produced = difference(before.1, self.stream.total_out());
             plain = &plain[difference(before.0, self.stream.total_in())..];
-            output.extend_from_slice(&scratch[..produced]);
+            output.truncate(start + produced);
             // Room left over says that the flush is complete.
-            if produced < STEP {
+            if produced < room {
                 break;
             }
+            room = STEP;
         }
         if output.ends_with(&TAIL) {
             output.truncate(output.len() - TAIL.len());

@@ -255,6 +255,18 @@ fn a_refusals_body_is_bounded() {
 }
 
 #[test]
+fn a_servers_cookies_are_read_and_not_shown() {
+    let cookie = "Set-Cookie: session=hunter2";
+    let response = answered(request(), &altered(ANSWER, &[], &[cookie])).unwrap();
+    assert_eq!(response.headers["set-cookie"], "session=hunter2");
+    let refused = answered(request(), &head(&["HTTP/1.1 403 Forbidden", "Content-Length: 0", cookie]));
+    let refusal = refusal(refused.unwrap_err());
+    assert_eq!(refusal.headers["set-cookie"], "session=hunter2");
+    let debug = format!("{response:?} {refusal:?}");
+    assert!(!debug.contains("hunter2"), "{debug}");
+}
+
+#[test]
 fn every_error_has_a_text_in_lower_case() {
     let name = || "x".to_owned();
     let errors = [

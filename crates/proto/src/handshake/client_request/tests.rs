@@ -120,6 +120,21 @@ fn user_info_is_shown_nowhere() {
 }
 
 #[test]
+fn secrets_are_shown_nowhere() {
+    let secret = HeaderValue::from_static("hunter2");
+    let names = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+    let shown = names.iter().fold(request("ws://a/path?token=hunter2"), |request, name| {
+        request.header(name.clone(), secret.clone())
+    });
+    let shown = shown.subprotocol("token.hunter2").header(header::ACCEPT, HeaderValue::from_static("*/*"));
+    assert_eq!(written(&shown).unwrap().matches("hunter2").count(), 5);
+    let debug = format!("{shown:?}");
+    assert!(!debug.contains("hunter2") && debug.contains("\"/path\"") && debug.contains("*/*"), "{debug}");
+    assert!(names.iter().all(|name| debug.contains(name.as_str())), "{debug}");
+    assert!(format!("{:?}", request("ws://a/path")).contains("\"/path\""));
+}
+
+#[test]
 fn single_headers_replace_the_earlier_one() {
     let values = |name: HeaderName| {
         let request = request("ws://a").header(name.clone(), HeaderValue::from_static("old"));

@@ -119,6 +119,14 @@ impl Extension for Injecting {
 }
 
 #[test]
+fn cookies_are_not_shown() {
+    let cookie = HeaderValue::from_static("session=hunter2");
+    let policy = Policy::new().header(header::SET_COOKIE, cookie).unwrap();
+    let debug = format!("{policy:?} {:?}", request_with(&[]).accept(&policy).unwrap());
+    assert!(!debug.contains("hunter2") && debug.contains("set-cookie"), "{debug}");
+}
+
+#[test]
 fn an_illegal_answer_of_an_extension_does_not_leave() {
     let request = request_with(&["Sec-WebSocket-Extensions: d"]);
     let rejection = request.accept(&Policy::new().extension(Arc::new(Injecting))).unwrap_err();

@@ -37,9 +37,35 @@ fn what_frames_the_body_cannot_be_set() {
 }
 
 #[test]
+fn a_cookie_is_sent_and_not_shown() {
+    let cookie = HeaderValue::from_static("session=hunter2");
+    let rejection = Rejection::new(StatusCode::FORBIDDEN).header(header::SET_COOKIE, cookie);
+    assert!(text(&rejection).contains("Set-Cookie: session=hunter2\r\n"));
+    let debug = format!("{rejection:?}");
+    assert!(!debug.contains("hunter2") && debug.contains("set-cookie"), "{debug}");
+}
+
+#[test]
 fn a_status_that_ends_nothing_becomes_500() {
     assert_eq!(Rejection::new(StatusCode::SWITCHING_PROTOCOLS).status(), 500);
     assert_eq!(Rejection::new(StatusCode::OK).status(), 200);
+}
+
+#[test]
+fn a_status_without_content_has_neither_body_nor_length() {
+    let written = |status: u16| {
+        let length = HeaderValue::from_static("4");
+        let rejection = Rejection::new(StatusCode::from_u16(status).unwrap()).body("body");
+        let text = text(&rejection.clone().header(header::CONTENT_LENGTH, length));
+        let body = !rejection.into_response().body().is_empty();
+        (text.ends_with("body"), text.contains("Content-Length"), body)
+    };
+    for status in [204, 304] {
+        assert_eq!(written(status), (false, false, false), "{status}");
+    }
+    for status in [100, 101, 199, 200, 203, 205, 303, 305, 404] {
+        assert_eq!(written(status), (true, true, true), "{status}");
+    }
 }
 
 #[test]

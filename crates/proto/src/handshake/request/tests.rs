@@ -31,6 +31,35 @@ fn shows_the_whole_request() {
 }
 
 #[test]
+fn secrets_are_shown_nowhere() {
+    let lines = [
+        "Authorization: Bearer hunter2",
+        "Proxy-Authorization: Basic hunter2",
+        "Cookie: session=hunter2",
+        "Sec-WebSocket-Protocol: chat, token.hunter2",
+        "Accept: */*",
+    ];
+    let head = altered(REQUEST, &[], &lines).replace("room=1", "token=hunter2");
+    let request = read(&head).expect("a legal request");
+    assert_eq!(request.headers()["authorization"], "Bearer hunter2");
+    let mut plain = http::Request::new(());
+    *plain.headers_mut() =
+        request.headers().iter().map(|(name, value)| (name.clone(), open(value))).collect();
+    *plain.uri_mut() = request.uri().clone();
+    assert!(format!("{plain:?}").contains("hunter2"));
+    for request in [request, Request::from_http(&plain).expect("a legal request")] {
+        let debug = format!("{request:?}");
+        assert!(!debug.contains("hunter2") && debug.contains("\"/chat\""), "{debug}");
+        assert!(debug.contains("*/*") && debug.contains("authorization"), "{debug}");
+    }
+}
+
+/// The value as an HTTP server has read it, unmarked.
+fn open(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).expect("the same bytes")
+}
+
+#[test]
 fn finds_cookies_in_all_lines() {
     let request =
         request_with(&["Cookie: a=1; session=\"x=y\";b=", "Cookie: c=3; a=4; é=5", "Cookie: nothing"]);
@@ -188,6 +217,22 @@ fn subprotocols_are_different_tokens() {
         assert_eq!(offered(&[&format!("Sec-WebSocket-Protocol: {bad}")]), Err(400), "{bad}");
     }
     assert_eq!(offered(&["Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: a"]), Err(400));
+}
+
+#[test]
+fn the_subprotocols_offered_are_bounded() {
+    let offered = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("v{number}")).collect();
+        read(&altered(REQUEST, &[], &[&format!("Sec-WebSocket-Protocol: {}", names.join(","))]))
+    };
+    let most = Request::MAX_SUBPROTOCOLS;
+    assert_eq!(most, 64);
+    assert_eq!(offered(most).map(|request| request.subprotocols().count()).unwrap(), most);
+    let rejection = offered(most + 1).unwrap_err();
+    assert_eq!(rejection.status(), 400);
+    assert!(rejection.to_string().ends_with("offers more than 64 subprotocols"), "{rejection}");
+    // As many as a head has room for.
+    assert_eq!(offered(2000).unwrap_err().to_string(), rejection.to_string());
 }
 
 #[test]
