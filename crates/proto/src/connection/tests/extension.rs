@@ -270,6 +270,21 @@ fn streamed_pieces_of_transformed_messages_are_small() {
     assert_eq!(plain.reads_frame(BINARY, &noise(10_000)).len(), 1, "not transformed: as it comes");
 }
 
+#[test]
+fn a_streamed_message_may_inflate_as_much_as_deflate_can() {
+    let mut end = End::with_codecs(Role::Server, limits(128 * 1100), vec![toy(Rsv::RSV2, Op::Run)]);
+    end.connection.inbound.set_delivery(Delivery::Pieces);
+    let events = end.reads_frame(BINARY | BIT, &noise(256));
+    assert_eq!(events.len(), 2);
+    for (event, noise) in events.iter().zip(noise(256).chunks(128)) {
+        let Event::Piece(piece) = event else { panic!("{event:?}") };
+        assert_eq!(piece.payload.len(), 128 * toy::RUN);
+        assert_eq!(made(Op::Run, &piece.payload), noise);
+    }
+    end.connection.inbound.set_delivery(Delivery::Whole);
+    assert_eq!(fail_code(&end.reads_frame(BINARY | BIT, &noise(256))), 1009, "not whole");
+}
+
 /// A refused message has not touched the extension's state, and figures count nothing.
 #[test]
 fn a_refused_message_is_not_transformed() {

@@ -208,6 +208,16 @@ fn a_retained_message_of_20_bytes_pins_less_than_256() {
     assert!(pinned(extended.reads(&doubled).remove(0)) < 256);
 }
 
+/// The buffer of a transformed message is exchanged for a tight one where less than half of it is used.
+#[test]
+fn a_transformed_message_pins_no_more_than_twice_its_length() {
+    for (len, held) in [(2047, 2047), (2048, 4096)] {
+        let doubled = frame(Role::Server, BINARY | TOY.2, &toy::made(TOY.1, &noise(len)));
+        let mut end = End::with_codecs(Role::Server, Limits::default(), vec![toy::toy(TOY.0, TOY.1)]);
+        assert_eq!(pinned(end.reads(&doubled).remove(0)), held);
+    }
+}
+
 /// The message of a block that has it whole, and whether it is a slice of that block.
 fn is_slice_of_the_block(len: usize) -> bool {
     let mut end = End::server();

@@ -17,6 +17,8 @@ pub(super) enum Op {
     Increment,
     /// Each byte twice, so that lengths change and pieces end inside a pair.
     Double,
+    /// A run of [`RUN`] equal bytes as one.
+    Run,
 }
 
 /// One direction of a toy. It leaves a message alone whose sender says `Compress::Never`.
@@ -34,12 +36,16 @@ pub(super) fn toy(rsv: Rsv, op: Op) -> Codec {
     Codec { rsv, decoder: Box::new(half()), encoder: Box::new(half()) }
 }
 
+/// The most that deflate makes of one byte.
+pub(super) const RUN: usize = 1032;
+
 /// What `op` makes of `plain`.
 pub(super) fn made(op: Op, plain: &[u8]) -> Vec<u8> {
     match op {
         Op::Xor => plain.iter().map(|byte| byte ^ 0x55).collect(),
         Op::Increment => plain.iter().map(|byte| byte.wrapping_add(1)).collect(),
         Op::Double => plain.iter().flat_map(|&byte| [byte, byte]).collect(),
+        Op::Run => plain.iter().copied().step_by(RUN).collect(),
     }
 }
 
@@ -66,11 +72,13 @@ impl Decode for Toy {
                 Op::Xor => Some(byte ^ 0x55),
                 Op::Increment => Some(byte.wrapping_sub(1)),
                 Op::Double => self.take_pair(byte)?,
+                Op::Run => Some(byte),
             };
-            if plain.is_some() && output.len() == limit {
+            let times = if let Op::Run = self.op { RUN } else { 1 };
+            if plain.is_some() && output.len() + times > limit {
                 return Err(DecodeError::TooBig);
             }
-            output.extend(plain);
+            output.extend(plain.into_iter().flat_map(|byte| std::iter::repeat_n(byte, times)));
         }
         if piece.last && self.half.is_some() { Err(DecodeError::Invalid) } else { Ok(()) }
     }
