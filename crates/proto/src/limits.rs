@@ -49,7 +49,7 @@ pub struct Timing {
     pub idle: Option<Duration>,
     /// For the closing handshake, from our Close frame (queued) to the end of the connection. Default 10 s.
     pub close: Duration,
-    /// For one message, from its first frame to its last; does not bound streamed messages. Default 60 s.
+    /// For one message, from its first byte of payload to its last, and for that first byte from its header on; does not bound streamed messages. Default 60 s.
     pub message: Option<Duration>,
     /// For a peer that does not read: without a single byte written while some wait. Default 20 s.
     pub write: Option<Duration>,

@@ -6,10 +6,10 @@ use crate::sender::Mailbox;
 use crate::server::drain::Member;
 use crate::timer::{self, Timer};
 use crate::trace::ConnectionSpan;
-use crate::transport::{MustFlush, Transport};
+use crate::transport::{MustFlush, Outlet, Transport};
 use bytes::BytesMut;
-use sockeye_proto::connection::Delivery;
-use sockeye_proto::{CloseCode, CloseFrame, Closed, Event, Inbound, Message, MessagePiece};
+use sockeye_proto::connection::{Delivery, Refusal};
+use sockeye_proto::{CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Outbound};
 use std::task::{Context, Poll};
 
 /// The reading side of a connection: it owns the inbound half, the timer and what was read but not parsed.
@@ -26,6 +26,10 @@ pub(crate) struct Driver<T> {
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
     pub(crate) discarded: u32,
     is_shut: bool,
+    /// The end has been told as an item of a stream.
+    pub(crate) is_told: bool,
+    /// The piece with which a message has begun that is received in pieces, until its reader takes it.
+    peeked: Option<Box<MessagePiece>>,
     span: ConnectionSpan,
 }
 
@@ -33,7 +37,7 @@ impl<T: Transport> Driver<T> {
     pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
         let rest = Rest::new(rest);
         let timer = Timer::default();
-        let span = ConnectionSpan::new(transport.outbound(sockeye_proto::Outbound::role));
+        let span = ConnectionSpan::new(transport.outbound(Outbound::role));
         Self {
             transport,
             inbound,
@@ -44,24 +48,27 @@ impl<T: Transport> Driver<T> {
             closed: None,
             discarded: 0,
             is_shut: false,
+            is_told: false,
+            peeked: None,
             span,
         }
     }
 
-    /// The parts that outlive a split.
+    /// The same over another transport.
     pub(crate) fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Driver<U> {
-        let Self { transport, inbound, rest, timer, mailbox, drain, closed, discarded, is_shut, span } = self;
         Driver {
-            transport: map(transport),
-            inbound,
-            rest,
-            timer,
-            mailbox,
-            drain,
-            closed,
-            discarded,
-            is_shut,
-            span,
+            transport: map(self.transport),
+            inbound: self.inbound,
+            rest: self.rest,
+            timer: self.timer,
+            mailbox: self.mailbox,
+            drain: self.drain,
+            closed: self.closed,
+            discarded: self.discarded,
+            is_shut: self.is_shut,
+            is_told: self.is_told,
+            peeked: self.peeked,
+            span: self.span,
         }
     }
 
@@ -103,12 +110,13 @@ impl<T: Transport> Driver<T> {
     /// Nothing is left to parse: writes, reads, and looks at the clock.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll_drain(cx);
+        // Once all is written, what found no room is taken.
         while self.poll_mailbox(cx) & self.poll_write(cx) {}
         if self.exchange(cx) {
             return Poll::Ready(None);
         }
         if self.inbound.wants_shutdown() && !self.is_shut {
-            self.is_shut = self.transport.outlet(cx, super::transport::Outlet::poll_shutdown).is_ready();
+            self.is_shut = self.transport.outlet(cx, Outlet::poll_shutdown).is_ready();
         }
         if self.inbound.is_overdue() {
             self.handle_timeout(cx);
@@ -117,9 +125,8 @@ impl<T: Transport> Driver<T> {
         if let Poll::Ready(event) = self.poll_read(cx) {
             return Poll::Ready(event);
         }
-        let deadline = self.inbound.poll_timeout();
         let deadline =
-            self.transport.outbound(sockeye_proto::Outbound::poll_timeout).into_iter().chain(deadline).min();
+            [self.inbound.poll_timeout(), self.transport.write_deadline()].into_iter().flatten().min();
         if self.timer.poll(deadline, cx).is_pending() {
             return Poll::Pending;
         }
@@ -187,22 +194,23 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Takes what others have sent through their [`Sender`](crate::Sender)s, while there is room. Whether it took any.
+    /// Takes what others have sent through their [`Sender`](crate::Sender)s, while there is room. Whether one waits that
+    /// found none.
     fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(mailbox) = &mut self.mailbox else { return false };
-        let mut any = false;
-        while mailbox.poll_waiting(cx)
-            && self.transport.outlet(cx, |outlet, _| {
-                outlet.is_awaited = !outlet.queue(|outbound| mailbox.feed(outbound));
-                !outlet.is_awaited
-            })
-        {
-            any = true;
-        }
-        if any {
+        while mailbox.poll_waiting(cx) {
+            // Also for a message that finds no room: what takes the room may be nobody else's to write.
             self.transport.set_must_flush(MustFlush::Yes);
+            let fed = self.transport.outlet(cx, |outlet, _| {
+                let fed = outlet.queue(|outbound| mailbox.feed(outbound));
+                outlet.is_awaited = fed.is_err();
+                fed
+            });
+            if let Err(refusal) = fed {
+                return refusal == Refusal::Full;
+            }
         }
-        any
+        false
     }
 
     /// Writes what this task has to write. Whether nothing waits any more.
@@ -210,7 +218,7 @@ impl<T: Transport> Driver<T> {
         if !self.transport.must_flush() {
             return true;
         }
-        let done = self.transport.outlet(cx, super::transport::Outlet::poll_flush).is_ready();
+        let done = self.transport.outlet(cx, Outlet::poll_flush).is_ready();
         if done {
             self.transport.set_must_flush(MustFlush::No);
         }
@@ -233,13 +241,13 @@ impl<T: Transport> Driver<T> {
 
     /// Writes until nothing waits. Does not read: a peer that does not read either meets the write deadline.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_drain(cx);
         loop {
-            if self.transport.outlet(cx, super::transport::Outlet::poll_flush).is_ready() {
+            if self.transport.outlet(cx, Outlet::poll_flush).is_ready() {
                 self.exchange(cx);
                 return Poll::Ready(());
             }
-            let deadline = self.transport.outbound(sockeye_proto::Outbound::poll_timeout);
-            std::task::ready!(self.timer.poll(deadline, cx));
+            std::task::ready!(self.timer.poll(self.transport.write_deadline(), cx));
             self.transport.outlet(cx, |outlet, _| outlet.outbound.handle_timeout(timer::now()));
         }
     }
@@ -249,7 +257,7 @@ impl<T: Transport> Driver<T> {
 impl<T: Transport> Driver<T> {
     /// The next whole message; `None` once the connection has ended cleanly.
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.inbound.set_delivery(Delivery::Whole);
+        self.deliver_whole();
         loop {
             match std::task::ready!(self.poll_event(cx)) {
                 Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
@@ -260,8 +268,23 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// From now on messages are asked for whole; what nobody read of one in pieces is dropped, and counted.
+    pub(crate) fn deliver_whole(&mut self) {
+        self.inbound.set_delivery(Delivery::Whole);
+        self.discarded += self.peeked.take().map_or(0, |piece| u32::from(piece.last));
+    }
+
+    /// The kind of the next message that is received in pieces, or of the rest of one; `None` once the connection has
+    /// ended cleanly.
+    pub(crate) fn poll_kind(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Kind>, Error>> {
+        if self.peeked.is_none() {
+            self.peeked = std::task::ready!(self.poll_piece(cx))?.map(Box::new);
+        }
+        Poll::Ready(Ok(self.peeked.as_ref().map(|piece| piece.kind)))
+    }
+
     /// The next piece of a message; `None` once the connection has ended cleanly.
-    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<MessagePiece>, Error>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<MessagePiece>, Error>> {
         self.inbound.set_delivery(Delivery::Pieces);
         loop {
             match std::task::ready!(self.poll_event(cx)) {
@@ -280,6 +303,9 @@ impl<T: Transport> Driver<T> {
 
     /// The next piece of a message that has begun, so that the connection's end is an error, however clean.
     pub(crate) fn poll_further_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<MessagePiece, Error>> {
+        if let Some(piece) = self.peeked.take() {
+            return Poll::Ready(Ok(*piece));
+        }
         let piece = std::task::ready!(self.poll_piece(cx))?;
         Poll::Ready(match (piece, &self.closed) {
             (Some(piece), _) => Ok(piece),

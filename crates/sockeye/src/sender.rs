@@ -3,7 +3,7 @@
 use sockeye_proto::connection::{Refusal, SendError};
 use sockeye_proto::{CloseCode, CloseFrame, Compress, Message, Outbound, Payload, Prepared};
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Sends to one connection from any task or thread. Clones send to the same connection.
 ///
@@ -79,9 +79,13 @@ impl Sender {
     }
 
     /// Closes the connection behind everything that was sent through its `Sender`s before, with this code and at most
-    /// 123 bytes of reason. A code that must not be sent closes nothing.
+    /// 123 bytes of reason. A code that must not be sent is refused.
     pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError<Outgoing>> {
-        self.send(CloseFrame::new(code, reason)).await
+        let frame = CloseFrame::new(code, reason);
+        if code != CloseCode::NO_STATUS && !code.is_sendable() {
+            return Err(SendError { value: frame.into(), reason: Refusal::CloseCode });
+        }
+        self.send(frame).await
     }
 
     /// Whether the connection has ended.
@@ -94,20 +98,20 @@ impl Sender {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     queue: mpsc::Receiver<Outgoing>,
-    sender: mpsc::WeakSender<Outgoing>,
+    /// Kept, so that what was accepted is not lost with the last of the others.
+    sender: mpsc::Sender<Outgoing>,
     /// Taken from the queue, but the connection had no room for it.
     next: Option<Outgoing>,
 }
 
 impl Mailbox {
-    pub(crate) fn new(capacity: usize) -> (Self, Sender) {
-        let (sender, queue) = mpsc::channel(capacity);
-        (Self { queue, sender: sender.downgrade(), next: None }, Sender(sender))
+    pub(crate) fn new(capacity: usize) -> Self {
+        let (sender, queue) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
+        Self { queue, sender, next: None }
     }
 
-    /// A further handle, unless all of them are gone.
-    pub(crate) fn sender(&self) -> Option<Sender> {
-        self.sender.upgrade().map(Sender)
+    pub(crate) fn sender(&self) -> Sender {
+        Sender(self.sender.clone())
     }
 
     /// Whether a message waits for the connection.
@@ -120,12 +124,16 @@ impl Mailbox {
         self.next.is_some()
     }
 
-    /// Moves what waits to the connection's queue; what can never be sent is dropped. Whether it is out of the way.
-    pub(crate) fn feed(&mut self, outbound: &mut Outbound) -> bool {
-        let Some(next) = self.next.take() else { return false };
-        let refused = feed(outbound, next).err().filter(|refused| refused.reason.is_passing());
-        self.next = refused.map(|refused| refused.value);
-        self.next.is_none()
+    /// Moves what waits to the connection's queue; what can never be sent is dropped. The refusal of what has to wait on.
+    pub(crate) fn feed(&mut self, outbound: &mut Outbound) -> Result<(), Refusal> {
+        let Some(next) = self.next.take() else { return Ok(()) };
+        match feed(outbound, next) {
+            Err(refused) if refused.reason.is_passing() => {
+                self.next = Some(refused.value);
+                Err(refused.reason)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

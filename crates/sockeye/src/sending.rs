@@ -7,8 +7,11 @@ use std::task::{Context, Poll};
 
 /// What can be sent through.
 pub trait Outlets {
-    /// Works on the outbound half.
-    fn with_outbound<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R;
+    /// Queues something in the outbound half.
+    fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R;
+
+    /// Looks at the outbound half.
+    fn look<R>(&self, look: impl FnOnce(&Outbound) -> R) -> R;
 
     /// Writes until nothing waits.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -26,7 +29,7 @@ pub(crate) async fn push<T>(
     poll_fn(|cx| {
         let mut flushed = Poll::Ready(());
         while let Some(next) = value.take() {
-            match outlets.with_outbound(|outbound| queue(outbound, next)) {
+            match outlets.queue(|outbound| queue(outbound, next)) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(refused) if refused.reason == Refusal::Full => {
                     value = Some(refused.value);
@@ -39,6 +42,18 @@ pub(crate) async fn push<T>(
         Poll::Pending
     })
     .await
+}
+
+/// Queues `value`, then writes until nothing waits. A value that was queued does not come back.
+pub(crate) async fn send<T>(
+    outlets: &mut impl Outlets,
+    value: T,
+    queue: impl FnMut(&mut Outbound, T) -> Result<(), SendError<T>>,
+) -> Result<(), SendError<Option<T>>> {
+    push(outlets, value, queue)
+        .await
+        .map_err(|refused| SendError { value: Some(refused.value), reason: refused.reason })?;
+    flush(outlets).await.map_err(|refused| SendError { value: None, reason: refused.reason })
 }
 
 pub(crate) async fn feed(
@@ -58,6 +73,6 @@ pub(crate) async fn feed_prepared(
 
 pub(crate) async fn flush(outlets: &mut impl Outlets) -> Result<(), SendError<()>> {
     poll_fn(|cx| outlets.poll_flush(cx)).await;
-    let broken = outlets.with_outbound(|outbound| outbound.is_broken());
+    let broken = outlets.look(Outbound::is_broken);
     if broken { Err(SendError { value: (), reason: Refusal::Closed }) } else { Ok(()) }
 }

@@ -1,10 +1,13 @@
 //! `Stream` and `Sink`, for programs that are built of them. The methods are the main way; these are extras.
 
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::sending::Outlets;
 use crate::split::{ReadHalf, WriteHalf};
+use crate::transport::Transport;
 use crate::websocket::WebSocket;
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use sockeye_proto::connection::Refusal;
 use sockeye_proto::{CloseCode, CloseFrame, Compress, Message, Outbound};
@@ -12,21 +15,44 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Ends with `None` once the connection has ended cleanly, as `recv` does.
+/// Ends with `None` once the connection has ended; an end that is not clean is told first, as an error.
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.driver.poll_message(cx).map(Result::transpose)
+        self.driver.poll_item(cx)
     }
 }
 
-/// Ends with `None` once the connection has ended cleanly, as `recv` does.
+/// Ends with `None` once the connection has ended; an end that is not clean is told first, as an error.
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for ReadHalf<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.driver.poll_message(cx).map(Result::transpose)
+        self.driver.poll_item(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocket<S> {
+    fn is_terminated(&self) -> bool {
+        self.driver.is_told
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for ReadHalf<S> {
+    fn is_terminated(&self) -> bool {
+        self.driver.is_told
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.is_told {
+            return Poll::Ready(None);
+        }
+        let item = ready!(self.poll_message(cx)).transpose();
+        self.is_told = !matches!(item, Some(Ok(_)));
+        Poll::Ready(item)
     }
 }
 
@@ -76,9 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
 
 fn poll_ready(outlets: &mut impl Outlets, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
     // Ready as soon as there is room, whatever still waits.
-    if outlets.with_outbound(|outbound: &mut Outbound| outbound.is_full())
-        && outlets.poll_flush(cx).is_pending()
-    {
+    if outlets.look(Outbound::is_full) && outlets.poll_flush(cx).is_pending() {
         return Poll::Pending;
     }
     Poll::Ready(Ok(()))
@@ -86,17 +110,17 @@ fn poll_ready(outlets: &mut impl Outlets, cx: &mut Context<'_>) -> Poll<Result<(
 
 fn start_send(outlets: &mut impl Outlets, message: Message) -> Result<(), Error> {
     // `poll_ready` has found room for a message, of whatever size: a sink cannot give it back.
-    let fed = outlets.with_outbound(|outbound| outbound.feed_over(message, Compress::Auto));
+    let fed = outlets.queue(|outbound| outbound.feed_over(message, Compress::Auto));
     fed.map_err(Error::from)
 }
 
 fn poll_flush(outlets: &mut impl Outlets, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
     ready!(outlets.poll_flush(cx));
-    let broken = outlets.with_outbound(|outbound: &mut Outbound| outbound.is_broken());
+    let broken = outlets.look(Outbound::is_broken);
     Poll::Ready(if broken { Err(Error::Refused(Refusal::Closed)) } else { Ok(()) })
 }
 
 fn begin_close(outlets: &mut impl Outlets) {
     // Refused only where it is closing already.
-    let _ = outlets.with_outbound(|outbound| outbound.close(CloseFrame::new(CloseCode::NORMAL, "")));
+    let _ = outlets.queue(|outbound| outbound.close(CloseFrame::new(CloseCode::NORMAL, "")));
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::sending::{self, Outlets};
 use sockeye_proto::connection::SendError;
-use sockeye_proto::{CloseFrame, Kind, MessagePiece, Payload};
+use sockeye_proto::{CloseFrame, Kind, MessagePiece, Outbound, Payload};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
@@ -28,37 +28,33 @@ impl<'a, O: Outlets> MessageWriter<'a, O> {
     }
 
     /// Sends the next piece; it waits while the peer does not take what was sent. A text may be cut anywhere, also
-    /// inside a character, but has to be UTF-8 as a whole.
+    /// inside a character, but has to be UTF-8 as a whole. A piece that is refused comes back.
     ///
-    /// Cancel-safe: a piece whose future was dropped has not been sent.
-    pub async fn write(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Payload>> {
-        self.push(payload.into(), Last::No).await?;
-        self.flush().await
+    /// Cancel-safe: dropped while it waits for room it has sent nothing, and after that all of the piece.
+    pub async fn write(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
+        self.send(payload.into(), Last::No).await
     }
 
     /// Sends the last piece, which may be empty, and ends the message.
-    pub async fn finish(mut self, payload: impl Into<Payload>) -> Result<(), SendError<Payload>> {
-        self.push(payload.into(), Last::Yes).await?;
-        self.flush().await
+    pub async fn finish(mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
+        self.send(payload.into(), Last::Yes).await
     }
 
     /// Ends the connection in the middle of the message, with this Close frame; the peer drops what it has of the
     /// message.
     pub async fn abort(self, frame: CloseFrame) -> Result<(), SendError<CloseFrame>> {
-        self.outlets.with_outbound(|outbound| outbound.close(frame))?;
+        self.outlets.queue(|outbound| outbound.close(frame))?;
         let _ = sending::flush(self.outlets).await; // the reading side tells how it ended
         Ok(())
     }
 
-    async fn push(&mut self, payload: Payload, last: Last) -> Result<(), SendError<Payload>> {
+    async fn send(&mut self, payload: Payload, last: Last) -> Result<(), SendError<Option<Payload>>> {
         let piece = MessagePiece { kind: self.kind, payload, first: false, last: last == Last::Yes };
-        let pushed = sending::push(self.outlets, piece, sockeye_proto::Outbound::feed_piece).await;
-        pushed.map_err(|error| SendError { value: error.value.payload, reason: error.reason })
-    }
-
-    async fn flush(&mut self) -> Result<(), SendError<Payload>> {
-        let flushed = sending::flush(self.outlets).await;
-        flushed.map_err(|error| SendError { value: Payload::new(), reason: error.reason })
+        let sent = sending::send(self.outlets, piece, Outbound::feed_piece).await;
+        sent.map_err(|error| SendError {
+            value: error.value.map(|piece| piece.payload),
+            reason: error.reason,
+        })
     }
 }
 
@@ -76,7 +72,6 @@ enum Last {
 pub struct MessageReader<'a, I> {
     source: &'a mut I,
     kind: Kind,
-    first: Option<Payload>,
     done: bool,
 }
 
@@ -87,8 +82,8 @@ pub trait Pieces {
 }
 
 impl<'a, I: Pieces> MessageReader<'a, I> {
-    pub(crate) fn new(source: &'a mut I, piece: MessagePiece) -> Self {
-        Self { source, kind: piece.kind, done: piece.last, first: Some(piece.payload) }
+    pub(crate) fn new(source: &'a mut I, kind: Kind) -> Self {
+        Self { source, kind, done: false }
     }
 
     /// Text or binary.
@@ -101,9 +96,6 @@ impl<'a, I: Pieces> MessageReader<'a, I> {
     ///
     /// Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<Payload>, Error> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
         if self.done {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A way to read, and the outbound half with the way to write it.
@@ -30,8 +31,12 @@ pub(crate) trait Transport {
     /// What the outbound half has to tell the inbound half; whoever tells it later wakes this task.
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Option<Notice>;
 
-    /// Whether the reading task has to write what waits, because it queued it or because nobody else will.
+    /// Whether the reading task has to write what waits: because it queued it, because nobody else will, or because
+    /// the transport was blocked and whoever met that may have gone.
     fn must_flush(&self) -> bool;
+
+    /// When the write deadline is due, if it runs.
+    fn write_deadline(&self) -> Option<Instant>;
 
     /// The reading task has queued something, or has written everything.
     fn set_must_flush(&mut self, must: MustFlush);
@@ -65,10 +70,12 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 
     /// Queues something, in a buffer of the thread's.
     pub(crate) fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
-        if !self.outbound.has_remaining() {
+        if !self.outbound.has_buffer() {
             self.outbound.lend_buffer(block::take_write());
         }
-        work(&mut self.outbound)
+        let result = work(&mut self.outbound);
+        self.reclaim(); // where nothing was queued
+        result
     }
 
     /// Whether anything waits to be written.
@@ -78,19 +85,25 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 
     /// Writes until nothing waits. A transport that fails takes nothing more; the reading task learns why.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.poll_write_all(cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => self.outbound.handle_transport_error(),
-            Poll::Pending => {
-                self.outbound.handle_blocked(timer::now());
-                return Poll::Pending;
+        if !self.outbound.is_broken() {
+            match self.poll_write_all(cx) {
+                Poll::Ready(Ok(())) => self.outbound.handle_flushed(),
+                Poll::Ready(Err(_)) => self.outbound.handle_transport_error(),
+                Poll::Pending => {
+                    self.outbound.handle_blocked(timer::now());
+                    return Poll::Pending;
+                }
             }
         }
         self.unflushed = false;
+        self.reclaim();
+        Poll::Ready(())
+    }
+
+    fn reclaim(&mut self) {
         if let Some(buffer) = self.outbound.reclaim_buffer() {
             block::return_write(buffer);
         }
-        Poll::Ready(())
     }
 
     /// Tells the peer that nothing more will come, as far as that can be done now.
@@ -140,6 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Whole<S> {
 
     fn must_flush(&self) -> bool {
         self.0.is_waiting()
+    }
+
+    fn write_deadline(&self) -> Option<Instant> {
+        self.0.outbound.poll_timeout()
     }
 
     fn set_must_flush(&mut self, _: MustFlush) {}

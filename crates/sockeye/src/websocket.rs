@@ -92,16 +92,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// The next message in pieces, of any size; also the rest of a message whose reader was dropped. `None` once the
     /// connection has ended cleanly.
     pub async fn recv_message(&mut self) -> Result<Option<MessageReader<'_, Self>>, Error> {
-        let piece = poll_fn(|cx| self.driver.poll_piece(cx)).await?;
-        Ok(piece.map(|piece| MessageReader::new(self, piece)))
+        let kind = poll_fn(|cx| self.driver.poll_kind(cx)).await?;
+        Ok(kind.map(|kind| MessageReader::new(self, kind)))
     }
 
-    /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError<Message>> {
-        self.feed(message).await?;
-        self.flush()
-            .await
-            .map_err(|error| SendError { value: Message::binary(Payload::new()), reason: error.reason })
+    /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush). A message that is refused comes back; it does
+    /// not where it was queued and the transport failed under it.
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError<Option<Message>>> {
+        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto)).await
     }
 
     /// Queues a message; waits only while the queue is full. It leaves when `recv` finds nothing more to read, or on
@@ -132,16 +130,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Sends a ping of at most 125 bytes. Its pong gives the round-trip time in [`stats`](Self::stats).
-    pub async fn ping(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Payload>> {
-        let payload = payload.into();
-        sending::push(self, payload, |outbound, payload| outbound.ping(payload, timer::now())).await?;
-        self.flush().await.map_err(|error| SendError { value: Payload::new(), reason: error.reason })
+    pub async fn ping(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
+        sending::send(self, payload.into(), |outbound, payload| outbound.ping(payload, timer::now())).await
     }
 
     /// Sends an unasked pong of at most 125 bytes (RFC 6455 5.5.3: a one-way heartbeat).
-    pub async fn pong(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Payload>> {
-        sending::push(self, payload.into(), Outbound::pong).await?;
-        self.flush().await.map_err(|error| SendError { value: Payload::new(), reason: error.reason })
+    pub async fn pong(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
+        sending::send(self, payload.into(), Outbound::pong).await
     }
 
     /// Closes the connection: everything queued leaves, then a Close frame with this code and at most 123 bytes of
@@ -159,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Queues a Close frame; nothing can be sent after it. Go on receiving until `None`.
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError<CloseFrame>> {
-        self.with_outbound(|outbound| outbound.close(CloseFrame::new(code, reason)))
+        self.queue(|outbound| outbound.close(CloseFrame::new(code, reason)))
     }
 
     /// Begins a message that leaves in pieces.
@@ -170,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// The message that was begun and not finished, if there is one.
     pub fn resume_message(&mut self) -> Option<MessageWriter<'_, Self>> {
-        let kind = self.with_outbound(|outbound| outbound.open_message())?;
+        let kind = self.look(Outbound::open_message)?;
         Some(MessageWriter::new(self, kind))
     }
 
@@ -209,8 +204,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Outlets for WebSocket<S> {
-    fn with_outbound<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
+    fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
         self.driver.transport.0.queue(work)
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Outbound) -> R) -> R {
+        look(&self.driver.transport.0.outbound)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -227,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pieces for WebSocket<S> {
 impl<T: Transport> Driver<T> {
     pub(crate) fn poll_user_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
         use sockeye_proto::Event as Told;
-        self.inbound.set_delivery(sockeye_proto::connection::Delivery::Whole);
+        self.deliver_whole();
         loop {
             return Poll::Ready(match std::task::ready!(self.poll_event(cx)) {
                 Some(Told::Message(message)) => Ok(Some(Event::Message(message))),
@@ -241,12 +240,7 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(crate) fn sender(&mut self, capacity: usize) -> Sender {
-        if let Some(sender) = self.mailbox.as_ref().and_then(|mailbox| mailbox.sender()) {
-            return sender;
-        }
-        let (mailbox, sender) = Mailbox::new(capacity);
-        self.mailbox = Some(Box::new(mailbox));
-        sender
+        self.mailbox.get_or_insert_with(|| Box::new(Mailbox::new(capacity))).sender()
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -202,8 +202,7 @@ impl Inbound {
         if let Some(closing) = &self.closing {
             return closing.deadline;
         }
-        let message = self.assembly.as_ref().and_then(|assembly| assembly.deadline);
-        [self.keep_alive_due(), message, self.idle_due()].into_iter().flatten().min()
+        [self.keep_alive_due(), self.message_due(), self.idle_due()].into_iter().flatten().min()
     }
 
     /// Whether a deadline had passed already when the last bytes came. A driver asks this before it reads on, or a peer
@@ -222,7 +221,7 @@ impl Inbound {
             }
             return None;
         }
-        if due(self.assembly.as_ref().and_then(|assembly| assembly.deadline)) {
+        if due(self.message_due()) {
             return Some(self.give_up(Deadline::Message, CloseCode::POLICY_VIOLATION, now));
         }
         if due(self.idle_due()) {
@@ -300,6 +299,17 @@ impl Inbound {
     fn end(&mut self, cause: Cause) {
         let now = self.heard;
         self.closing(Initiator::Remote, now).handle_end(cause);
+    }
+
+    /// A message of which but the header has come is held by nothing; the last byte that came was its header's.
+    fn message_due(&self) -> Option<Instant> {
+        if let Some(assembly) = &self.assembly {
+            return assembly.deadline;
+        }
+        let is_awaited = self.frames.remaining() > 0 && !self.opcode.is_control();
+        let timeout =
+            self.limits.timing.message.filter(|_| is_awaited && self.head.delivery == Delivery::Whole);
+        self.heard.checked_add(timeout?)
     }
 
     fn idle_due(&self) -> Option<Instant> {

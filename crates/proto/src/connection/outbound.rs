@@ -217,13 +217,22 @@ impl Outbound {
         self.notices.is_some()
     }
 
-    /// The transport takes no bytes now. Starts the write deadline, unless it runs already or nothing waits.
+    /// The transport takes no bytes now, or holds back what it took. Starts the write deadline, unless it runs already;
+    /// [`handle_flushed`](Self::handle_flushed), or `advance` by a byte, ends it.
     pub fn handle_blocked(&mut self, now: Instant) {
-        if let Some(queue) = &mut self.queue
-            && queue.has_remaining()
-        {
-            queue.blocked_since.get_or_insert(now);
+        self.queue.get_or_insert_default().blocked_since.get_or_insert(now);
+    }
+
+    /// The transport has taken everything and holds nothing back.
+    pub fn handle_flushed(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.blocked_since = None;
         }
+    }
+
+    /// Whether the write deadline runs.
+    pub fn is_blocked(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.blocked_since.is_some())
     }
 
     /// The transport cannot be written to any more: what waits is dropped.
@@ -262,6 +271,11 @@ impl Outbound {
         self.phase == Phase::Broken
     }
 
+    /// Whether it has a buffer to join small frames in.
+    pub fn has_buffer(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Gives it a buffer to join small frames in, where it has none.
     pub fn lend_buffer(&mut self, buffer: WriteBuffer) {
         self.queue.get_or_insert(buffer.0);
@@ -269,7 +283,7 @@ impl Outbound {
 
     /// Takes the buffer back, once nothing waits in it, so that an idle connection owns none.
     pub fn reclaim_buffer(&mut self) -> Option<WriteBuffer> {
-        self.queue.take_if(|queue| queue.is_empty()).map(WriteBuffer)
+        self.queue.take_if(|queue| queue.is_empty() && queue.blocked_since.is_none()).map(WriteBuffer)
     }
 
     /// The most bytes that have waited at once.

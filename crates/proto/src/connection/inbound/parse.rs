@@ -42,10 +42,7 @@ impl Inbound {
         }
         let window = self.window(input.len());
         match self.frames.decode(&mut input[..window])? {
-            Step::NeedMore => {
-                self.await_payload();
-                Ok(Progress::NeedInput)
-            }
+            Step::NeedMore => Ok(Progress::NeedInput),
             Step::Header { header, used } => {
                 input.advance(used);
                 self.on_header(&header)?;
@@ -58,13 +55,6 @@ impl Inbound {
                 Ok(Progress::Event(event))
             }
             Step::Payload { len, end } => self.on_data(input, Part { len, last: end && self.fin }),
-        }
-    }
-
-    /// A message that has begun is in progress from its header on, so that it meets its deadline.
-    fn await_payload(&mut self) {
-        if self.frames.remaining() > 0 && !self.opcode.is_control() && self.head.delivery == Delivery::Whole {
-            self.assembly();
         }
     }
 

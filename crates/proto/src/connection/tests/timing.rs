@@ -233,10 +233,21 @@ fn a_close_that_is_never_taken_is_no_handshake() {
 }
 
 #[test]
-fn a_transport_that_is_blocked_while_nothing_waits_is_not_a_deadline() {
+fn a_transport_that_holds_back_what_it_took_meets_the_write_deadline_until_it_is_flushed() {
     let mut end = kept_alive(KeepAlive::Off);
+    assert!(!end.connection.outbound.is_blocked());
+    end.connection.outbound.handle_flushed();
     end.connection.outbound.handle_blocked(end.now);
+    assert!(end.connection.outbound.is_blocked());
+    assert_eq!(end.due_in(), Some(SECOND * 20));
+    assert!(end.connection.outbound.reclaim_buffer().is_none(), "it holds the deadline");
+    end.connection.outbound.handle_flushed();
     assert_eq!(end.due_in(), None);
+    assert!(end.connection.outbound.has_buffer());
+    assert!(end.connection.outbound.reclaim_buffer().is_some());
+    assert!(!end.connection.outbound.has_buffer());
+    end.connection.outbound.handle_blocked(end.now);
+    assert_eq!(closed(&end.waits(SECOND * 20)).cause, Cause::Timeout(Deadline::Write));
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn every_byte_in_or_out_pays_for_final_blocks() {
     // A final block itself, whose bytes are half in and half out; then one block that is nearly all out.
     assert_eq!(most(&stored(0)), Some(63));
     assert_eq!(most(&stored(250)), Some(65));
-    let mut long = compressed(&[7; 25_600]);
+    let mut long = compressed(&vec![7; 25_600]);
     long.extend_from_slice(&TAIL);
     assert!(long.len() < 256, "{}", long.len());
     assert_eq!(most(&long), Some(64 + 100 + 1));
