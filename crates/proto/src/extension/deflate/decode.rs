@@ -3,7 +3,7 @@
 use super::params::Side;
 use super::pool::{CodecPool, Inflater, Step};
 use super::window::Window;
-use super::{STEP, TAIL};
+use super::{EMPTY, STEP, TAIL};
 use crate::extension::{Decode, DecodeError, Piece, Rsv};
 use crate::message::Kind;
 use bytes::BytesMut;
@@ -11,6 +11,14 @@ use std::sync::Arc;
 
 /// A final block with nothing in it. Only an inflater that stands at a block's end reads it as one.
 const EMPTY_FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// What a message pays for a final block, in bytes read and written: the next block's stream begins with the window
+/// put back, which must not cost more than the bytes themselves.
+const FINAL_BLOCK_PRICE: u64 = 256;
+
+/// Final blocks that a message may have whatever its length: 64. A peer that ends a stream with each message has one,
+/// one that does so with each fragment a few.
+const FREE_FINAL_BLOCKS: u64 = 64;
 
 /// Inflates the messages of one connection.
 #[derive(Debug)]
@@ -21,7 +29,15 @@ pub(super) struct Decoder {
     window: Window,
     takeover: bool,
     /// The message in progress, when it comes in several calls.
-    open: Option<Inflater>,
+    open: Option<Open>,
+}
+
+/// A message in progress.
+#[derive(Debug)]
+struct Open {
+    inflater: Inflater,
+    /// What it can still pay for final blocks.
+    credit: u64,
 }
 
 impl Decoder {
@@ -29,10 +45,10 @@ impl Decoder {
         Self { pool, window: Window::new(peer.window_bits), takeover: peer.takeover, open: None }
     }
 
-    fn start(&self) -> Inflater {
+    fn start(&self) -> Open {
         let mut inflater = self.pool.take_inflater().unwrap_or_else(Inflater::new);
         inflater.start(self.window.parts());
-        inflater
+        Open { inflater, credit: FREE_FINAL_BLOCKS * FINAL_BLOCK_PRICE }
     }
 
     /// The message is over, whichever way.
@@ -44,21 +60,17 @@ impl Decoder {
     }
 
     /// Inflates all of `input`: several blocks, and several streams where a final block ends one.
-    fn inflate(
-        &mut self,
-        inflater: &mut Inflater,
-        mut input: &[u8],
-        sink: &mut Sink<'_>,
-    ) -> Result<(), DecodeError> {
-        let mut scratch = [0; STEP];
+    fn inflate(&mut self, open: &mut Open, mut input: &[u8], sink: &mut Sink<'_>) -> Result<(), DecodeError> {
         loop {
-            let step = inflater.step(input, &mut scratch).map_err(|_| DecodeError::Invalid)?;
+            let (step, plain) = open.inflater.next(input).map_err(|_| DecodeError::Invalid)?;
             input = &input[step.consumed..];
-            sink.push(&scratch[..step.produced])?;
+            sink.push(plain)?;
+            open.credit += (step.consumed + step.produced) as u64;
             if step.ended {
                 // RFC 7692 7.2.3.4: a final block ends its stream, not the message, nor the context.
+                open.credit = open.credit.checked_sub(FINAL_BLOCK_PRICE).ok_or(DecodeError::Invalid)?;
                 self.window.push(sink.take_unkept());
-                inflater.start(self.window.parts());
+                open.inflater.start(self.window.parts());
             } else if step.produced < STEP {
                 return Ok(()); // room left over says that the input is used up
             }
@@ -69,16 +81,19 @@ impl Decoder {
 impl Decode for Decoder {
     fn begin(&mut self, _kind: Kind, rsv: Rsv) -> bool {
         if let Some(abandoned) = self.open.take() {
-            self.rest(abandoned);
+            self.rest(abandoned.inflater);
         }
         rsv.intersects(Rsv::RSV1)
     }
 
     fn decode(&mut self, piece: Piece<'_>, output: &mut BytesMut, limit: usize) -> Result<(), DecodeError> {
-        let mut inflater = self.open.take().unwrap_or_else(|| self.start());
+        if self.open.is_none() && piece.last && matches!(piece.bytes, [] | [EMPTY]) {
+            return Ok(()); // an empty message as nearly all write it needs no inflater
+        }
+        let mut open = self.open.take().unwrap_or_else(|| self.start());
         let mut sink = Sink { unkept: output.len(), output, limit };
-        let mut result = self.inflate(&mut inflater, piece.bytes, &mut sink);
-        if piece.last && result.is_ok() && !is_complete(&mut inflater) {
+        let mut result = self.inflate(&mut open, piece.bytes, &mut sink);
+        if piece.last && result.is_ok() && !is_complete(&mut open.inflater) {
             result = Err(DecodeError::Invalid);
         }
         let goes_on = !piece.last && result.is_ok();
@@ -86,9 +101,9 @@ impl Decode for Decoder {
             self.window.push(sink.take_unkept());
         }
         if goes_on {
-            self.open = Some(inflater);
+            self.open = Some(open);
         } else {
-            self.rest(inflater);
+            self.rest(open.inflater);
         }
         result
     }

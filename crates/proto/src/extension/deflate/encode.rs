@@ -1,17 +1,14 @@
 //! The sending half: compresses whole messages where that shrinks them, streamed ones piece by piece.
 
-use super::TAIL;
 use super::params::Side;
 use super::pool::{CodecPool, Compressor, Settings};
 use super::window::Window;
+use super::{EMPTY, TAIL};
 use crate::extension::{Encode, Piece, Plain, Rsv};
 use crate::message::{Compress, Kind};
 use crate::prepared::Prepared;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::sync::Arc;
-
-/// What stands for an empty message: the first byte of the block whose rest is the tail (RFC 7692 7.2.3.6).
-const EMPTY: u8 = 0x00;
 
 /// Compresses the messages of one connection.
 #[derive(Debug)]

@@ -23,7 +23,10 @@ use std::sync::Arc;
 /// stored block that a sync flush ends with.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Bytes that an engine writes before they are moved on. The step stands on the stack.
+/// What stands for an empty message: the first byte of the block whose rest is the tail (RFC 7692 7.2.3.6).
+const EMPTY: u8 = 0x00;
+
+/// Bytes that an engine writes at most before they are looked at.
 const STEP: usize = 4096;
 
 /// permessage-deflate as an endpoint is configured with it.

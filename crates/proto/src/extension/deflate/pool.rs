@@ -99,10 +99,14 @@ impl CodecPool for SharedPool {
     }
 }
 
-/// The state of one decompression; 47 KB, whatever the window.
-pub struct Inflater(Box<zlib_rs::Inflate>);
+/// The state of one decompression; [`BYTES`](Self::BYTES), whatever the window.
+pub struct Inflater {
+    stream: Box<zlib_rs::Inflate>,
+    /// Where [`next`](Self::next) writes: it stays with the stream, so that no message has to clear it.
+    scratch: Box<[u8; STEP]>,
+}
 
-/// What one call of [`Inflater::step`] did.
+/// What one call of [`Inflater::next`] or [`Inflater::step`] did.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// Bytes taken from the input.
@@ -114,35 +118,49 @@ pub(super) struct Step {
 }
 
 impl Inflater {
+    /// Bytes of memory that one holds: at most 52 KiB.
+    pub const BYTES: usize = 52 << 10;
+
     /// A new one. It reads every window, because it has the largest.
     pub(super) fn new() -> Self {
-        Self(Box::new(zlib_rs::Inflate::new(false, 15)))
+        Self { stream: Box::new(zlib_rs::Inflate::new(false, 15)), scratch: Box::new([0; STEP]) }
     }
 
     /// Forgets everything, then begins a stream whose blocks may refer to `history`, older part first.
     pub(super) fn start(&mut self, history: [&[u8]; 2]) {
-        self.0.reset(false);
+        self.stream.reset(false);
         for part in history {
             // A raw stream takes a dictionary at any time: this cannot fail.
-            let _ = self.0.set_dictionary(part);
+            let _ = self.stream.set_dictionary(part);
         }
     }
 
     /// Whether nothing has been read since the stream began.
     pub(super) fn is_fresh(&self) -> bool {
-        self.0.total_in() == 0
+        self.stream.total_in() == 0
+    }
+
+    /// Reads as much of `input` as gives [`STEP`] bytes, and those bytes.
+    pub(super) fn next(&mut self, input: &[u8]) -> Result<(Step, &[u8]), InflateError> {
+        let step = step(&mut self.stream, input, &mut self.scratch[..])?;
+        let plain = &self.scratch[..step.produced];
+        Ok((step, plain))
     }
 
     /// Reads as much of `input` as `output` has room for.
     pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, InflateError> {
-        let before = (self.0.total_in(), self.0.total_out());
-        let status = self.0.decompress(input, output, InflateFlush::NoFlush)?;
-        Ok(Step {
-            consumed: difference(before.0, self.0.total_in()),
-            produced: difference(before.1, self.0.total_out()),
-            ended: status == Status::StreamEnd,
-        })
+        step(&mut self.stream, input, output)
     }
+}
+
+fn step(stream: &mut zlib_rs::Inflate, input: &[u8], output: &mut [u8]) -> Result<Step, InflateError> {
+    let before = (stream.total_in(), stream.total_out());
+    let status = stream.decompress(input, output, InflateFlush::NoFlush)?;
+    Ok(Step {
+        consumed: difference(before.0, stream.total_in()),
+        produced: difference(before.1, stream.total_out()),
+        ended: status == Status::StreamEnd,
+    })
 }
 
 impl fmt::Debug for Inflater {

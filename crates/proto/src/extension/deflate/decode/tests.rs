@@ -97,6 +97,27 @@ fn reads_empty_messages_in_every_form() {
 }
 
 #[test]
+fn an_empty_message_takes_no_inflater() {
+    let pool = Arc::new(SharedPool::default());
+    let mut decoder = Decoder::new(Side { window_bits: 9, takeover: true }, pool.clone());
+    for message in [&[][..], &[0x00]] {
+        assert_eq!(decode(&mut decoder, message), Ok(vec![]));
+        assert!(pool.take_inflater().is_none());
+    }
+    // Only where it is the whole message.
+    assert_eq!(decode(&mut decoder, &[0x01]), Err(DecodeError::Invalid));
+    assert!(pool.take_inflater().is_some());
+    let begun = Piece { bytes: &[0x00], last: false };
+    assert_eq!(decoder.decode(begun, &mut BytesMut::new(), 0), Ok(()));
+    assert!(decoder.open.is_some());
+    assert_eq!(decoder.decode(whole(&[0x00]), &mut BytesMut::new(), 0), Err(DecodeError::Invalid));
+    let begun = Piece { bytes: &HELLO[0][..6], last: false };
+    assert_eq!(decoder.decode(begun, &mut BytesMut::new(), 5), Ok(()));
+    assert_eq!(decoder.decode(whole(&HELLO[0][6..]), &mut BytesMut::new(), 5), Ok(()));
+    assert!(decoder.open.is_none());
+}
+
+#[test]
 fn a_final_block_keeps_the_context_within_its_message() {
     // "Hello" in a final block; then the second example, which refers to it.
     let message = [&HELLO[2][..7], &[0xf2, 0x00, 0x11, 0x00, 0x00]].concat();
@@ -106,6 +127,43 @@ fn a_final_block_keeps_the_context_within_its_message() {
             assert_eq!(decode_pieces(&mut decoder, &message, length), Ok(b"HelloHello".to_vec()));
         }
     }
+}
+
+/// A final block that is one byte long when inflated; three bytes of wire.
+const FINAL_BYTE: &[u8] = &[0x4b, 0x04, 0x00];
+
+#[test]
+fn final_blocks_beyond_the_free_ones_are_paid_for() {
+    // The second pays for one more by its four bytes in and out.
+    for (block, most) in [(&EMPTY_FINAL_BLOCK[..], 64), (FINAL_BYTE, 65)] {
+        for length in [1, 5, usize::MAX] {
+            let decode = |count| decode_pieces(&mut keeping(15), &block.repeat(count), length);
+            assert!(decode(most).is_ok());
+            assert_eq!(decode(most + 1), Err(DecodeError::Invalid));
+        }
+        // The next message has as many again.
+        let mut decoder = keeping(9);
+        assert!((0..2).all(|_| decode(&mut decoder, &block.repeat(most)).is_ok()));
+    }
+}
+
+#[test]
+fn every_byte_in_or_out_pays_for_final_blocks() {
+    let free = usize::try_from(FREE_FINAL_BLOCKS).expect("a few");
+    let blocks = |count: usize| EMPTY_FINAL_BLOCK.repeat(count);
+    let most = |before: &[u8]| {
+        let accepts = |count: &usize| decode(&mut forgetting(9), &[before, &blocks(*count)].concat()).is_ok();
+        (1..4 * free).take_while(accepts).last()
+    };
+    let stored = |length: u8| [&[1, length, 0, !length, 0xff][..], &noise(length.into())].concat();
+    assert_eq!(most(&[]), Some(64));
+    // A final block itself, whose bytes are half in and half out; then one block that is nearly all out.
+    assert_eq!(most(&stored(0)), Some(63));
+    assert_eq!(most(&stored(250)), Some(65));
+    let mut long = compressed(&vec![7; 25_600]);
+    long.extend_from_slice(&TAIL);
+    assert!(long.len() < 256, "{}", long.len());
+    assert_eq!(most(&long), Some(64 + 100 + 1));
 }
 
 #[test]
