@@ -96,7 +96,7 @@ pub trait Decode: fmt::Debug + Send {
     /// Pieces may be cut anywhere; the same message in other pieces gives the same output.
     fn decode(&mut self, piece: Piece<'_>, output: &mut BytesMut, limit: usize) -> Result<(), DecodeError>;
 
-    /// Bytes held between messages, for the accounting of a connection's memory.
+    /// Bytes held now, between messages or inside one, for the accounting of a connection's memory.
     fn retained(&self) -> usize {
         0
     }
@@ -123,7 +123,7 @@ pub trait Encode: fmt::Debug + Send {
         None
     }
 
-    /// Bytes held between messages, for the accounting of a connection's memory.
+    /// Bytes held now, between messages or inside one, for the accounting of a connection's memory.
     fn retained(&self) -> usize {
         0
     }

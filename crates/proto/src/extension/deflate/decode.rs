@@ -109,7 +109,7 @@ impl Decode for Decoder {
     }
 
     fn retained(&self) -> usize {
-        self.window.retained()
+        self.window.retained() + self.open.as_ref().map_or(0, |_| Inflater::BYTES)
     }
 }
 

@@ -137,7 +137,8 @@ impl Encode for Encoder {
     }
 
     fn retained(&self) -> usize {
-        self.window.as_ref().map_or(0, Window::retained)
+        let window = self.window.as_ref().map_or(0, Window::retained);
+        window + self.open.as_ref().map_or(0, |_| self.settings.compressor_bytes())
     }
 }
 

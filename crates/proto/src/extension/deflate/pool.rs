@@ -32,6 +32,17 @@ pub struct Settings {
     pub(super) mem_level: u8,
 }
 
+impl Settings {
+    /// Bytes of memory that a compressor with these settings holds, at most: 165 KB with the default ones.
+    pub const fn compressor_bytes(self) -> usize {
+        // zlib-rs: its state, 2^16 heads of chains; the window twice and its chains; what one block gathers.
+        Self::STATE + (2 << 16) + (4 << self.window_bits) + (7 << (self.mem_level + 6))
+    }
+
+    /// Everything of a compressor that has the same size whatever the settings.
+    const STATE: usize = 8 << 10;
+}
+
 /// A pool without a lock: idle engines up to a limit, the one that came last taken first.
 ///
 /// When it is full, the compressor that has waited longest makes room, so that settings which are no longer in use
@@ -169,7 +180,7 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// The state of one compression; 165 KB with the default settings.
+/// The state of one compression; [`Settings::compressor_bytes`] of memory.
 pub struct Compressor {
     stream: Box<zlib_rs::Deflate>,
     settings: Settings,

@@ -155,10 +155,13 @@ fn holds_a_compressor_only_inside_a_streamed_message() {
     assert!(idle());
     encoder.begin(Kind::Binary, Compress::Auto);
     assert!(!idle());
+    let window = 2 * Window::GROWTH;
+    assert_eq!(encoder.retained(), window + SETTINGS.compressor_bytes());
     piece(&mut encoder, more(b"Hello"));
     assert!(!idle());
     piece(&mut encoder, last(b"Hello"));
     assert!(idle());
+    assert_eq!(encoder.retained(), window);
 
     // One that is given up gives its compressor back when the next begins.
     encoder.begin(Kind::Binary, Compress::Auto);

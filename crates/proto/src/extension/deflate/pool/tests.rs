@@ -50,6 +50,36 @@ fn a_shared_pool_lends_what_it_was_given() {
 }
 
 #[test]
+fn an_engine_holds_what_it_is_said_to_hold() {
+    // Within an eighth: no more, and not much less. Everything is there once a message has gone through.
+    let fits = |stated: usize, counted: u64| {
+        let stated = stated as u64;
+        assert!(counted <= stated && counted > stated - stated / 8, "{counted} of {stated}");
+    };
+    let message = super::super::tests::noise(40_000);
+    for window_bits in 9..=15 {
+        for mem_level in 1..=9 {
+            let settings = Settings { window_bits, level: 2, mem_level };
+            let counted = allocation_counter::measure(|| drop(Compressor::new(settings)));
+            fits(settings.compressor_bytes(), counted.bytes_max);
+        }
+    }
+    let mut output = BytesMut::with_capacity(50_000);
+    let counted = allocation_counter::measure(|| {
+        let mut compressor = Compressor::new(SMALL);
+        compressor.start([&message, &message]);
+        compressor.compress(&message, &mut output);
+    });
+    fits(SMALL.compressor_bytes(), counted.bytes_max);
+    let counted = allocation_counter::measure(|| {
+        let mut inflater = Inflater::new();
+        inflater.start([&message, &message]);
+        inflater.next(&output).expect("our own stream");
+    });
+    fits(Inflater::BYTES, counted.bytes_max);
+}
+
+#[test]
 fn an_engine_is_named_but_not_spelt_out() {
     assert_eq!(format!("{:?}", Inflater::new()), "Inflater { .. }");
     let compressor = format!("{:?}", Compressor::new(SMALL));
