@@ -180,6 +180,9 @@ impl fmt::Debug for Inflater {
     }
 }
 
+/// What compression may add to a short message, and a flush behind it.
+const MARGIN: usize = 64;
+
 /// The state of one compression; [`Settings::compressor_bytes`] of memory.
 pub struct Compressor {
     stream: Box<zlib_rs::Deflate>,
@@ -214,19 +217,23 @@ impl Compressor {
 
     /// Appends the compressed form of `plain`, all of it, without the [`TAIL`] that comes next.
     pub(super) fn compress(&mut self, mut plain: &[u8], output: &mut BytesMut) {
-        let mut scratch = [0; STEP];
+        // A short message is done in one call, and has no more room cleared for it than it may need.
+        let mut room = STEP.min(plain.len() + MARGIN);
         loop {
+            let start = output.len();
+            output.resize(start + room, 0);
             let before = (self.stream.total_in(), self.stream.total_out());
             // zlib fails only on a state that is not valid, and this one is.
-            let status = self.stream.compress(plain, &mut scratch, DeflateFlush::SyncFlush);
+            let status = self.stream.compress(plain, &mut output[start..], DeflateFlush::SyncFlush);
             debug_assert!(status.is_ok());
             let produced = difference(before.1, self.stream.total_out());
             plain = &plain[difference(before.0, self.stream.total_in())..];
-            output.extend_from_slice(&scratch[..produced]);
+            output.truncate(start + produced);
             // Room left over says that the flush is complete.
-            if produced < STEP {
+            if produced < room {
                 break;
             }
+            room = STEP;
         }
         if output.ends_with(&TAIL) {
             output.truncate(output.len() - TAIL.len());

@@ -103,3 +103,12 @@ fn a_flush_that_fills_the_step_exactly_loses_nothing() {
         assert_eq!(plain[..length], noise[..length]);
     }
 }
+
+#[test]
+fn a_short_message_is_compressed_into_a_short_buffer() {
+    let mut output = BytesMut::new();
+    let mut compressor = Compressor::new(SMALL);
+    compressor.start([&[]; 2]);
+    compressor.compress(&[7; 128], &mut output);
+    assert!(output.len() < 10 && output.capacity() <= 128 + MARGIN, "{}", output.capacity());
+}
