@@ -54,7 +54,7 @@ impl Outbound {
         let shared = self.extensions.as_mut().and_then(|extensions| extensions.prepared(message));
         let (payload, rsv) = match shared {
             Some((rsv, bytes)) => (bytes.into(), rsv),
-            None => self.transform(kind, message.payload().clone().into(), Compress::Auto),
+            None => self.transform(kind, message.payload().clone().into(), message.compress()),
         };
         self.push_frame(Frame { fin: true, rsv, opcode: kind.into(), payload });
         Ok(())
@@ -117,8 +117,11 @@ impl Outbound {
     }
 
     fn refusal_of_message(&self, len: usize) -> Option<Refusal> {
-        let open = self.open.is_some().then_some(Refusal::MessageOpen);
-        self.refusal(len).filter(|reason| *reason == Refusal::Closed).or(open).or_else(|| self.refusal(len))
+        match self.refusal(len) {
+            Some(Refusal::Closed) => Some(Refusal::Closed),
+            _ if self.open.is_some() => Some(Refusal::MessageOpen),
+            refusal => refusal,
+        }
     }
 }
 
@@ -216,5 +219,44 @@ impl EncodeChain {
 
     pub(super) fn retained(&self) -> usize {
         self.links.iter().map(|link| link.encoder.retained()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use bytes::{Buf, BufMut};
+    use std::sync::Arc;
+
+    /// Puts a mark before what may be compressed, for one connection alone.
+    #[derive(Debug)]
+    struct Marking;
+
+    impl Encode for Marking {
+        fn encode(&mut self, message: Plain<'_>, output: &mut BytesMut) -> Option<Rsv> {
+            if message.compress == Compress::Never {
+                return None;
+            }
+            output.put_u8(if message.compress == Compress::Always { b'+' } else { b'~' });
+            output.put_slice(message.bytes);
+            Some(Rsv::RSV1)
+        }
+        fn begin(&mut self, _: Kind, _: Compress) -> Option<Rsv> {
+            None
+        }
+        fn encode_piece(&mut self, _: Piece<'_>, _: &mut BytesMut) {}
+    }
+
+    #[test]
+    fn a_prepared_message_has_its_own_choice_where_it_is_encoded_alone() {
+        let sent = |compress| {
+            let mut outbound = Outbound::new(Arc::new(Limits::default()), None, vec![Box::new(Marking)]);
+            outbound.feed_prepared(&Prepared::with("a", compress)).expect("room");
+            outbound.copy_to_bytes(outbound.remaining())
+        };
+        assert_eq!(sent(Compress::Auto), b"\xc1\x02~a"[..]);
+        assert_eq!(sent(Compress::Always), b"\xc1\x02+a"[..]);
+        assert_eq!(sent(Compress::Never), b"\x81\x01a"[..]);
     }
 }

@@ -116,8 +116,9 @@ pub trait Encode: fmt::Debug + Send {
     fn encode_piece(&mut self, piece: Piece<'_>, output: &mut BytesMut);
 
     /// The transformed bytes of a message that goes to many connections, computed once for all of them (see
-    /// [`Prepared::transformed`]), or the plain bytes and no bits where that is found to be best for all. `None` has
-    /// the message encoded for this connection alone.
+    /// [`Prepared::transformed`]), or the plain bytes and no bits where they are best for all, as for a short message
+    /// and for one that is [never](Compress::Never) to be compressed. `None` has the message encoded for this
+    /// connection alone, by [`encode`](Self::encode).
     fn prepared(&mut self, message: &Prepared) -> Option<(Rsv, Bytes)> {
         let _ = message;
         None

@@ -115,11 +115,12 @@ impl Encode for Encoder {
         self.pool.put_compressor(open.compressor);
     }
 
-    /// A message that does not shrink comes back as it is, with no bit set, so that it is tried once and not once
-    /// for each connection.
+    /// A message that is not to be compressed or does not shrink comes back as it is, with no bit set: it is tried
+    /// once at the most, and not once for each connection.
     fn prepared(&mut self, message: &Prepared) -> Option<(Rsv, Bytes)> {
-        if message.payload().len() < self.threshold {
-            return None;
+        let (kind, bytes, compress) = (message.kind(), message.payload(), message.compress());
+        if !self.wants(&Plain { kind, bytes, compress }) {
+            return Some((Rsv::NONE, bytes.clone()));
         }
         // With an empty history whatever is negotiated, so that one form serves every connection.
         let compressed = message.transformed(self.prepared_key(), |plain| {
@@ -129,9 +130,7 @@ impl Encode for Encoder {
             self.pool.put_compressor(compressor);
             (output.len() < plain.len()).then(|| Bytes::copy_from_slice(&output))
         });
-        let Some(compressed) = compressed else {
-            return Some((Rsv::NONE, message.payload().clone()));
-        };
+        let Some(compressed) = compressed else { return Some((Rsv::NONE, bytes.clone())) };
         self.keep(message.payload());
         Some((Rsv::RSV1, compressed))
     }

@@ -226,10 +226,21 @@ fn a_prepared_message_that_does_not_shrink_is_tried_once() {
 }
 
 #[test]
-fn a_prepared_message_under_the_threshold_is_left_alone() {
+fn a_prepared_message_is_compressed_where_it_is_wanted() {
     let mut encoder = keeping();
-    assert_eq!(encoder.prepared(&Prepared::new(vec![7; THRESHOLD - 1])), None);
-    assert!(encoder.prepared(&Prepared::new(vec![7; THRESHOLD])).is_some());
+    let mut bits = |len, compress| {
+        let message = Prepared::with(vec![7; len], compress);
+        let (rsv, bytes) = encoder.prepared(&message).expect("one form or the other");
+        assert_eq!(rsv.is_none(), bytes == message.payload());
+        assert!(!rsv.is_none() || bytes.as_ptr() == message.payload().as_ptr(), "not copied");
+        rsv
+    };
+    assert_eq!(bits(THRESHOLD - 1, Compress::Auto), Rsv::NONE);
+    assert_eq!(bits(THRESHOLD, Compress::Auto), Rsv::RSV1);
+    assert_eq!(bits(THRESHOLD - 1, Compress::Always), Rsv::RSV1);
+    assert_eq!(bits(10 * THRESHOLD, Compress::Never), Rsv::NONE);
+    // Only what was compressed is in the context.
+    assert_eq!(encoder.window.map(|window| window.parts().concat().len()), Some(2 * THRESHOLD - 1));
 }
 
 #[test]
