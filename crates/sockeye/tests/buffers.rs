@@ -228,3 +228,32 @@ async fn a_retained_message_of_twenty_bytes_pins_little() {
     drop(ws);
     assert!(kept.iter().all(|message| message.as_bytes() == [7; 20]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn sending_at_once_leaves_no_buffer_and_costs_no_more() {
+    let (mut near, far) = duplex(1 << 16);
+    let memory = Memory::default();
+    tokio::spawn(memory.of(async move {
+        let mut ws = sockeye::accept(far).await.unwrap();
+        while let Ok(Some(message)) = ws.recv().await {
+            ws.send(message).await.unwrap();
+        }
+    }));
+    near.write_all(&request("/", "")).await.unwrap();
+    read_head(&mut near).await;
+    settle().await;
+    let mut warm = None;
+    for _ in 0..100 {
+        for len in [20u8, 120] {
+            near.write_all(&frame(0x82, &vec![7; len.into()])).await.unwrap();
+            let mut echoed = vec![0; usize::from(len) + 2];
+            near.read_exact(&mut echoed).await.unwrap();
+        }
+        settle().await;
+        warm.get_or_insert_with(|| memory.now());
+    }
+    let (warm, now) = (warm.unwrap(), memory.now());
+    assert_eq!(now.held, warm.held, "nothing more is held after traffic");
+    let allocations = now.allocations - warm.allocations;
+    assert!(allocations <= 99, "{allocations} allocations for 99 echoes of 20 and 99 of 120 bytes");
+}
