@@ -118,3 +118,31 @@ pub enum Compress {
     /// Never: for what is compressed already, or secret (a length tells of a compressed secret).
     Never,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_knows_its_kind_and_its_bytes() {
+        let (text, binary) = (Message::text("ä"), Message::binary(vec![0xff]));
+        assert_eq!((text.kind(), binary.kind()), (Kind::Text, Kind::Binary));
+        assert_eq!((text.len(), binary.len()), (2, 1));
+        assert_eq!((text.as_text(), binary.as_text()), (Some("ä"), None));
+        assert_eq!((text.as_bytes(), binary.as_bytes()), ("ä".as_bytes(), &[0xff][..]));
+        assert!(!text.is_empty() && !binary.is_empty());
+        assert!(Message::text("").is_empty() && Message::binary(vec![]).is_empty());
+        assert_eq!(text.into_payload(), "ä");
+        assert_eq!(binary.into_payload(), [0xff]);
+    }
+
+    #[test]
+    fn a_message_is_made_of_what_carries_it() {
+        assert_eq!(Message::from("a"), Message::text("a"));
+        assert_eq!(Message::from("a".to_owned()), Message::text("a"));
+        assert_eq!(Message::from(Text::from("a")), Message::text("a"));
+        assert_eq!(Message::from(vec![1]), Message::binary(vec![1]));
+        assert_eq!(Message::from(Bytes::from_static(&[1])), Message::binary(vec![1]));
+        assert_eq!(Message::from(Payload::copy_from_slice(&[1])), Message::binary(vec![1]));
+    }
+}

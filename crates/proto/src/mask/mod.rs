@@ -25,6 +25,11 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     rotate(key, len)
 }
 
+#[inline]
+const fn is_short(len: usize) -> bool {
+    len < SHORT
+}
+
 /// The key for the byte that stands `len` bytes further.
 #[inline]
 fn rotate(mut key: [u8; 4], len: usize) -> [u8; 4] {
@@ -46,8 +51,7 @@ fn long(bytes: &mut [u8], key: [u8; 4]) {
 /// Eight bytes at a time.
 #[inline]
 fn by_words(bytes: &mut [u8], key: [u8; 4]) {
-    let wide = u64::from(u32::from_ne_bytes(key));
-    let wide = wide << 32 | wide;
+    let wide = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001; // the key twice
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();

@@ -78,3 +78,9 @@ fn rfc_6455_5_7() {
     mask(&mut bytes, KEY);
     assert_eq!(&bytes, b"Hello");
 }
+
+#[test]
+fn payloads_below_64_bytes_are_masked_without_a_call() {
+    assert!(is_short(0) && is_short(63));
+    assert!(!is_short(64) && !is_short(1000));
+}
