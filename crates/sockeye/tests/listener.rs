@@ -2,7 +2,7 @@
 
 mod support;
 
-use sockeye::server::{Accept, HeadLimits, Listener, Route, Server, Summary};
+use sockeye::server::{Accept, HeadLimits, Listener, Route, Server, Services, Summary};
 use sockeye::{Cause, CloseCode, CloseFrame, Initiator, Message};
 use std::future::{Ready, pending, ready};
 use std::io;
@@ -40,13 +40,16 @@ struct Port {
 }
 
 impl Port {
-    fn serve(configure: impl FnOnce(Listener<Pipes>) -> Listener<Pipes>) -> Self {
+    fn serve(configure: impl FnOnce(Listener<Pipes>) -> Listener<Pipes, Services>) -> Self {
         let (pipes, source) = mpsc::unbounded_channel();
         let listener = configure(Listener::new(Pipes(source)));
         Self::run(pipes, listener)
     }
 
-    fn run<A: Accept>(pipes: mpsc::UnboundedSender<io::Result<DuplexStream>>, listener: Listener<A>) -> Self {
+    fn run<A: Accept>(
+        pipes: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        listener: Listener<A, Services>,
+    ) -> Self {
         let (shutdown, signal) = oneshot::channel();
         Self { pipes, shutdown, serving: tokio::spawn(listener.serve(signal)) }
     }
@@ -72,8 +75,9 @@ impl Port {
 }
 
 /// Adds a service that sends everything back.
-fn echo(listener: Listener<Pipes>) -> Listener<Pipes> {
-    listener.service(Route::path("/echo"), Server::new(), |mut ws, _| async move {
+fn echo<V>(listener: Listener<Pipes, V>) -> Listener<Pipes, Services> {
+    let server = Server::new();
+    listener.service(Route::path("/echo"), &server, |mut ws, _| async move {
         while let Ok(Some(message)) = ws.recv().await {
             ws.feed(message).await.unwrap();
         }
@@ -162,7 +166,7 @@ async fn the_handshake_deadline_includes_the_step_before_it() {
         let delay = Duration::from_secs(4 * count.fetch_add(1, Ordering::Relaxed));
         async move {
             tokio::time::sleep(delay).await;
-            Ok(io)
+            io::Result::Ok(io)
         }
     });
     let port = Port::run(pipes, listener.service(Route::any(), Server::new(), |_, _| async {}));

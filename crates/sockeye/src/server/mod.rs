@@ -10,7 +10,7 @@ mod upgrade;
 #[cfg(feature = "tls")]
 pub use crate::tls::server::Tls;
 pub use handshake::{AcceptError, Handshake};
-pub use listener::{Accept, Listener, Summary, Then};
+pub use listener::{Accept, Listener, NoServices, Services, Summary, Then};
 pub use route::Route;
 #[cfg(feature = "axum")]
 pub(crate) use upgrade::closing;
@@ -133,5 +133,12 @@ impl Server {
     fn map_policy(mut self, map: impl FnOnce(Policy) -> Policy) -> Self {
         self.policy = Arc::new(map(Policy::clone(&self.policy)));
         self
+    }
+}
+
+/// A clone, which shares everything.
+impl From<&Server> for Server {
+    fn from(server: &Server) -> Self {
+        server.clone()
     }
 }

@@ -3,7 +3,7 @@
 //! Everything is decided in one loop, which owns two sets of tasks: handshakes and connections. A handshake that has
 //! succeeded comes back to the loop, which makes a connection's task of it.
 
-use super::{Accept, Listener, Service, Summary};
+use super::{Accept, Listener, Service, Settings, Summary};
 use crate::server::drain::{Drain, Member};
 use crate::server::handshake::{self, Elapsed, unless, within};
 use crate::server::{HeadLimits, Rejection, Request, Server, route};
@@ -67,15 +67,16 @@ struct Opened<S> {
 }
 
 impl<A: Accept> Serving<A> {
-    pub(super) fn new(listener: Listener<A>) -> Self {
+    pub(super) fn new<V>(listener: Listener<A, V>) -> Self {
+        let Settings { head, max_connections, max_handshakes, grace, on_accept_error } = listener.settings;
         Self {
             source: Some(listener.source),
             services: listener.services.into(),
-            head: listener.head,
-            max_connections: listener.max_connections,
-            max_handshakes: listener.max_handshakes,
-            grace: listener.grace,
-            on_accept_error: listener.on_accept_error,
+            head,
+            max_connections,
+            max_handshakes,
+            grace,
+            on_accept_error,
             drain: Arc::default(),
             handshakes: JoinSet::new(),
             connections: JoinSet::new(),
