@@ -1,14 +1,16 @@
 //! Several services on one port: accepts, routes by path and subprotocol, bounds, and shuts down in order.
 //!
-//! Here stands how it is configured; the loop at work is in `serving`, where connections come from in `accept`.
+//! Here stands how it is configured; the loop at work is in `serving`, what a connection goes through in `opening`, where
+//! connections come from in `accept`.
 
 mod accept;
+mod opening;
 mod serving;
 
 pub use accept::{Accept, Then};
 
 use super::route::Route;
-use super::{HeadLimits, Request, Server};
+use super::{AcceptError, HeadLimits, Request, Server};
 use crate::websocket::WebSocket;
 use serving::Serving;
 use std::fmt;
@@ -64,8 +66,12 @@ struct Settings {
     max_connections: usize,
     max_handshakes: usize,
     grace: Duration,
-    on_accept_error: Box<dyn Fn(&io::Error) + Send + Sync>,
+    on_accept_error: Box<OnAcceptError>,
+    on_refused: Box<OnRefused>,
 }
+
+type OnAcceptError = dyn Fn(&io::Error) + Send + Sync;
+type OnRefused = dyn Fn(Option<&Request>, &AcceptError) + Send + Sync;
 
 struct Service<S> {
     route: Route,
@@ -84,8 +90,10 @@ pub struct Summary {
     pub accepted: u64,
     /// Of these, handed to a service.
     pub served: u64,
-    /// Of these, without a handshake: refused with a status, or given up by the client.
+    /// Of these, without a handshake: refused with a status, dropped, or given up by the client.
     pub failed: u64,
+    /// Of those that failed, dropped because there were `max_handshakes`.
+    pub shed: u64,
     /// Of these, closed with 1013 because there were `max_connections`, or with 1001 because of the shutdown.
     pub turned_away: u64,
     /// Tasks that panicked: services, and callbacks of the handshake.
@@ -119,6 +127,7 @@ impl<A: Accept> Listener<A> {
             max_handshakes: Self::MAX_HANDSHAKES,
             grace: Self::GRACE,
             on_accept_error: Box::new(|_| {}),
+            on_refused: Box::new(|_, _| {}),
         };
         Self { source, services: Vec::new(), settings, stage: PhantomData }
     }
@@ -208,8 +217,9 @@ impl<A: Accept, V> Listener<A, V> {
         self
     }
 
-    /// Connections that may be in their handshake, or be turned away, at once. Further ones wait in the system's
-    /// backlog. At least 1; default 1 000.
+    /// Connections that may be in their handshake, or be turned away, at once. For a further one the oldest is dropped
+    /// whose request is not whole, so that silent connections keep nobody out; where there is none, it waits, and the
+    /// next ones wait in the system's backlog. At least 1; default 1 000.
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.settings.max_handshakes = max.max(1);
         self
@@ -226,6 +236,25 @@ impl<A: Accept, V> Listener<A, V> {
     /// 1 s where it would fail at once again. Default: they are counted only.
     pub fn on_accept_error(mut self, call: impl Fn(&io::Error) + Send + Sync + 'static) -> Self {
         self.settings.on_accept_error = Box::new(call);
+        self
+    }
+
+    /// Called with every connection that came to no service: with its request, if that was read, and the reason. It runs
+    /// in the connection's task, after the answer. A request may hold secrets, in its query, cookies and headers.
+    /// Default: they are counted only.
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// let listener = sockeye::server::Listener::bind("127.0.0.1:9001").await?.on_refused(|request, error| {
+    ///     eprintln!("{}: {error}", request.map_or("no request", |request| request.path()));
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn on_refused(
+        mut self,
+        call: impl Fn(Option<&Request>, &AcceptError) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.on_refused = Box::new(call);
         self
     }
 
