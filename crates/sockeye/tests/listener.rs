@@ -2,8 +2,9 @@
 
 mod support;
 
+use http::{HeaderValue, StatusCode, header};
 use sockeye::server::{
-    Accept, AcceptError, HeadLimits, Listener, OriginPolicy, Route, Server, Services, Summary,
+    Accept, AcceptError, HeadLimits, Listener, OriginPolicy, Rejection, Route, Server, Services, Summary,
 };
 use sockeye::{Cause, CloseCode, CloseFrame, Initiator, Message};
 use std::future::{Ready, pending, ready};
@@ -240,6 +241,45 @@ fn telling<V>(listener: Listener<Pipes, V>, told: &Told) -> Listener<Pipes, V> {
         };
         told.lock().unwrap().push((request.map(|request| request.path().to_owned()), status));
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_may_refuse_by_the_request() {
+    let told = Told::default();
+    let unauthorized = || {
+        Rejection::new(StatusCode::UNAUTHORIZED)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            .body("log in first")
+    };
+    let route = Route::path("/private")
+        .check(move |request| {
+            let known = request.cookie("session") == Some("known");
+            if known { Ok(()) } else { Err(unauthorized()) }
+        })
+        .check(|request| match request.query() {
+            None => Ok(()),
+            Some(_) => Err(Rejection::new(StatusCode::FORBIDDEN)),
+        });
+    assert!(format!("{route:?}").contains("Check"));
+    let port =
+        Port::serve(|listener| telling(echo(listener.service(route, Server::new(), |_, _| async {})), &told));
+    for (path, cookie, expected) in [
+        ("/private", "session=known", 101),
+        ("/private", "session=other", 401),
+        ("/private?x=1", "session=known", 403),
+        ("/private?x=1", "", 401),
+        ("/echo", "", 101),
+    ] {
+        let mut io = port.connect();
+        io.write_all(&request(path, &format!("Cookie: {cookie}\r\n"))).await.unwrap();
+        let head = read_head(&mut io).await;
+        assert_eq!(status(&head), expected, "{path} {cookie}");
+        assert_eq!(head.to_ascii_lowercase().contains("www-authenticate: bearer\r\n"), expected == 401);
+    }
+    let summary = port.stop().await;
+    assert_eq!((summary.served, summary.failed), (2, 3));
+    let private = |status| (Some("/private".to_owned()), Ok(status));
+    assert_eq!(*told.lock().unwrap(), [private(401), private(403), private(401)]);
 }
 
 #[tokio::test(start_paused = true)]

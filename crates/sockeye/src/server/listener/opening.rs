@@ -83,7 +83,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Site<S> {
     }
 
     fn select(&self, request: &Request) -> Result<usize, Rejection> {
-        route::select(self.services.iter().map(|service| &service.route), request)
+        let index = route::select(self.services.iter().map(|service| &service.route), request)?;
+        self.services[index].route.permit(request)?;
+        Ok(index)
     }
 }
 
