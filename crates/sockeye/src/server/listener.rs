@@ -187,6 +187,8 @@ impl<A: Accept, V> Listener<A, V> {
     /// Adds a service: requests that `route` takes are accepted, or refused, as `server` says (a
     /// [`Server`] or `&Server`), and `handler` gets the connection. Of several routes that take a request the first one added wins.
     ///
+    /// Who may connect, the route [checks](Route::check).
+    ///
     /// When the handler returns, the connection is dropped: close it before. At a shutdown the connection begins to
     /// close, and its `recv` then ends. Tasks that the handler spawns are its own: it should wait for them.
     pub fn service<H, F>(self, route: Route, server: impl Into<Server>, handler: H) -> Listener<A, Services>

@@ -82,8 +82,12 @@ impl Server {
 
     /// Compresses messages with clients that can (permessage-deflate, RFC 7692), with compressors that each thread
     /// shares among its connections.
+    ///
+    /// ```
+    /// let server = sockeye::server::Server::new().deflate(sockeye::Deflate::default().threshold(512));
+    /// ```
     #[cfg(feature = "deflate")]
-    pub fn deflate(self, deflate: sockeye_proto::extension::deflate::Deflate) -> Self {
+    pub fn deflate(self, deflate: crate::Deflate) -> Self {
         self.extension(deflate.pool(Arc::new(crate::codec_pool::ThreadPool)))
     }
 
