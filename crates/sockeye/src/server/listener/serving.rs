@@ -235,3 +235,38 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{Ready, ready};
+    use tokio::io::{DuplexStream, duplex};
+
+    /// A source that the test stands in for.
+    struct Never;
+
+    impl Accept for Never {
+        type Io = DuplexStream;
+        type Prepare = Ready<io::Result<DuplexStream>>;
+
+        fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Self::Prepare>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn handshakes_that_are_over_leave_nothing_behind_an_old_one() {
+        let mut serving = Serving::new(Listener::new(Never));
+        let (_silent, oldest) = duplex(64);
+        serving.handle(Next::Accepted(Ok(ready(Ok(oldest)))));
+        for _ in 0..100 {
+            let (_, gone) = duplex(64);
+            serving.handle(Next::Accepted(Ok(ready(Ok(gone)))));
+            let next = poll_fn(|cx| serving.poll_next(cx)).await;
+            serving.handle(next);
+        }
+        assert_eq!((serving.handshakes.len(), serving.summary.failed), (1, 100));
+        assert!(serving.reading.len() <= 4, "{}", serving.reading.len());
+        assert!(!serving.reading[0].is_closed(), "the oldest is still the first to go");
+    }
+}
