@@ -2,6 +2,7 @@
 
 use sockeye::server::{Listener, OriginPolicy, Route, Server};
 use sockeye::{Message, Prepared, Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The room: everyone's way to send.
@@ -9,31 +10,30 @@ use std::sync::{Arc, Mutex};
 struct Room(Arc<Mutex<Vec<(u64, Sender)>>>);
 
 impl Room {
-    /// Encoded once for all. Whoever does not read fast enough misses it; whoever has gone is taken off the list.
+    /// Encoded once for all. Whoever does not read fast enough misses it.
     fn tell(&self, from: u64, message: Message) {
         let message = Prepared::new(message);
-        self.0.lock().unwrap().retain(|(id, sender)| {
-            let _ = *id == from || sender.try_send(&message).is_ok();
-            !sender.is_closed()
-        });
+        for (_, sender) in self.0.lock().unwrap().iter().filter(|(id, _)| *id != from) {
+            let _ = sender.try_send(&message);
+        }
     }
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let (room, ids) = (Room::default(), Arc::new(Mutex::new(0..)));
+    let (room, ids) = (Room::default(), AtomicU64::new(0));
     let server = Server::new().origin(OriginPolicy::any());
     let listener = Listener::bind("127.0.0.1:9001").await?.service(Route::any(), server, move |mut ws, _| {
-        let (room, ids) = (room.clone(), ids.clone());
+        let (room, id) = (room.clone(), ids.fetch_add(1, Ordering::Relaxed));
         async move {
-            let id: u64 = ids.lock().unwrap().next().unwrap_or_default();
             room.0.lock().unwrap().push((id, ws.sender(64)));
             while let Ok(Some(message)) = ws.recv().await {
                 room.tell(id, message);
             }
+            room.0.lock().unwrap().retain(|(other, _)| *other != id);
         }
     });
     eprintln!("listening on ws://127.0.0.1:9001/");
-    listener.serve(std::future::pending::<()>()).await;
+    listener.serve(tokio::signal::ctrl_c()).await;
     Ok(())
 }

@@ -1,21 +1,18 @@
 //! Sends every message back. Run it, then `sockeye connect ws://127.0.0.1:9001/`.
 
-use sockeye::server::{OriginPolicy, Server};
-use tokio::net::TcpListener;
+use sockeye::server::{Listener, OriginPolicy, Route, Server};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::io::Result<()> {
     let server = Server::new().origin(OriginPolicy::any());
-    let listener = TcpListener::bind("127.0.0.1:9001").await?;
-    loop {
-        let (tcp, _) = listener.accept().await?;
-        let server = server.clone();
-        tokio::spawn(async move {
-            let mut ws = server.accept(tcp).await?;
-            while let Some(message) = ws.recv().await? {
-                ws.feed(message).await?;
+    let listener = Listener::bind("127.0.0.1:9001").await?;
+    let echo = listener.service(Route::any(), server, |mut ws, _request| async move {
+        while let Ok(Some(message)) = ws.recv().await {
+            if ws.feed(message).await.is_err() {
+                break;
             }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-        });
-    }
+        }
+    });
+    echo.serve(tokio::signal::ctrl_c()).await;
+    Ok(())
 }

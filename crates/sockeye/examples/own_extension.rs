@@ -2,11 +2,12 @@
 //! places. It is its own inverse, which keeps the example short; any other transformation is written in the same way.
 
 use bytes::{BufMut, BytesMut};
+use sockeye::client::Client;
 use sockeye::extension::{
     Codec, Decode, DecodeError, Encode, Extension, NegotiationError, Offer, Piece, Plain, Rsv,
 };
 use sockeye::server::Server;
-use sockeye::{Compress, Kind};
+use sockeye::{CloseCode, Compress, Kind};
 
 /// The extension as both ends are configured with it.
 #[derive(Debug)]
@@ -96,66 +97,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async move {
         let mut ws = Server::new().extension(Rot13).accept(far).await?;
         while let Some(message) = ws.recv().await? {
-            println!("the server received {:?}", message.as_text());
             ws.feed(message).await?;
         }
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
     });
-    client::run(near).await
-}
-
-/// The other side, by the protocol's state machine.
-mod client {
-    use super::Rot13;
-    use bytes::{Buf, BytesMut};
-    use sockeye::Compress;
-    use sockeye_proto::connection::Setup;
-    use sockeye_proto::handshake::{ClientHandshake, ClientRequest, HeadLimits};
-    use sockeye_proto::{CloseFrame, Connection, Event, Limits};
-    use std::sync::Arc;
-    use std::time::Instant;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-
-    pub(crate) async fn run(mut io: DuplexStream) -> Result<(), Box<dyn std::error::Error>> {
-        let request = ClientRequest::new(&"ws://localhost/".parse()?)?.extension(Arc::new(Rot13));
-        let (mut handshake, output) =
-            ClientHandshake::new(request, HeadLimits::default(), rand::random(), Instant::now())?;
-        io.write_all(&output).await?;
-        let mut input = BytesMut::new();
-        let response = loop {
-            if let Some(response) = handshake.read(&mut input)? {
-                break response;
-            }
-            io.read_buf(&mut input).await?;
-        };
-        println!("agreed: {:?}", response.headers["sec-websocket-extensions"]);
-
-        let setup = Setup {
-            limits: Arc::new(Limits::default()),
-            codecs: response.codecs,
-            mask_keys: Some(Box::new(rand::random::<[u8; 4]>)),
-        };
-        let mut connection = Connection::new(setup, Instant::now());
-        connection.outbound.feed("Hello, rotated world".into(), Compress::Auto)?;
-        loop {
-            while connection.outbound.has_remaining() {
-                io.write_buf(&mut connection.outbound).await?;
-            }
-            match connection.poll_event(&mut input, Instant::now()) {
-                Some(Event::Message(message)) => {
-                    println!("the client received {:?}", message.as_text());
-                    connection.outbound.close(CloseFrame::EMPTY)?;
-                }
-                Some(Event::Closed(closed)) => {
-                    println!("{closed}");
-                    return Ok(());
-                }
-                Some(_) => {}
-                None => match io.read_buf(&mut input).await? {
-                    0 => connection.handle_eof(),
-                    len => connection.handle_read(len, Instant::now()),
-                },
-            }
-        }
-    }
+    let mut ws = Client::new("ws://localhost/")?.extension(Rot13).upgrade(near).await?;
+    ws.send("Hello, which nobody on the way reads at once").await?;
+    println!("{:?}", ws.recv().await?);
+    ws.close(CloseCode::NORMAL, "").await?;
+    Ok(())
 }

@@ -54,6 +54,8 @@ pub use server::accept;
 #[cfg(feature = "hyper")]
 pub use server::upgrade;
 pub use sockeye_proto::extension;
+#[cfg(feature = "deflate")]
+pub use sockeye_proto::extension::deflate::Deflate;
 pub use sockeye_proto::{
     Cause, CloseCode, CloseFrame, Closed, Compress, Deadline, Initiator, KeepAlive, Kind, Limits, Message,
     Payload, Prepared, ProtocolError, Role, Text, Timing,

@@ -2,12 +2,13 @@
 //! payloads, reasons or queries.
 
 #[cfg(feature = "tracing")]
-pub(crate) use with::ConnectionSpan;
+pub(crate) use with::{ConnectionSpan, refused};
 #[cfg(not(feature = "tracing"))]
-pub(crate) use without::ConnectionSpan;
+pub(crate) use without::{ConnectionSpan, refused};
 
 #[cfg(feature = "tracing")]
 mod with {
+    use crate::server::{AcceptError, Request};
     use sockeye_proto::{Closed, Control, Event, Role};
     use tracing::{Span, debug, debug_span, trace};
 
@@ -40,10 +41,22 @@ mod with {
             self.0.in_scope(|| debug!(cause = %closed.cause, initiator = ?closed.initiator, "closed"));
         }
     }
+
+    /// A listener's connection that came to no service. Of a rejection the status alone: its body may hold anything.
+    pub(crate) fn refused(request: Option<&Request>, error: &AcceptError) {
+        let path = request.map(Request::path);
+        match error {
+            AcceptError::Rejected(rejection) => {
+                debug!(path, status = rejection.status().as_u16(), "handshake refused");
+            }
+            error => debug!(path, %error, "handshake failed"),
+        }
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod without {
+    use crate::server::{AcceptError, Request};
     use sockeye_proto::{Closed, Event, Role};
 
     /// Nothing.
@@ -61,4 +74,6 @@ mod without {
         #[expect(clippy::unused_self, reason = "the shape of the other one")]
         pub(crate) fn closed(&self, _: &Closed) {}
     }
+
+    pub(crate) fn refused(_: Option<&Request>, _: &AcceptError) {}
 }

@@ -205,7 +205,7 @@ async fn a_report_tells_how_far_it_came() {
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn compression_is_agreed_on() {
-    use sockeye::extension::deflate::Deflate;
+    use sockeye::Deflate;
     let (address, served) = echo("127.0.0.1:0", Server::new().deflate(Deflate::default())).await;
     let mut report = Report::default();
     let client = Client::new(&format!("ws://{address}/")).unwrap().deflate(Deflate::default());

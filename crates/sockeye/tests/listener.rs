@@ -2,7 +2,10 @@
 
 mod support;
 
-use sockeye::server::{Accept, HeadLimits, Listener, Route, Server, Summary};
+use http::{HeaderValue, StatusCode, header};
+use sockeye::server::{
+    Accept, AcceptError, HeadLimits, Listener, OriginPolicy, Rejection, Route, Server, Services, Summary,
+};
 use sockeye::{Cause, CloseCode, CloseFrame, Initiator, Message};
 use std::future::{Ready, pending, ready};
 use std::io;
@@ -40,13 +43,16 @@ struct Port {
 }
 
 impl Port {
-    fn serve(configure: impl FnOnce(Listener<Pipes>) -> Listener<Pipes>) -> Self {
+    fn serve(configure: impl FnOnce(Listener<Pipes>) -> Listener<Pipes, Services>) -> Self {
         let (pipes, source) = mpsc::unbounded_channel();
         let listener = configure(Listener::new(Pipes(source)));
         Self::run(pipes, listener)
     }
 
-    fn run<A: Accept>(pipes: mpsc::UnboundedSender<io::Result<DuplexStream>>, listener: Listener<A>) -> Self {
+    fn run<A: Accept>(
+        pipes: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        listener: Listener<A, Services>,
+    ) -> Self {
         let (shutdown, signal) = oneshot::channel();
         Self { pipes, shutdown, serving: tokio::spawn(listener.serve(signal)) }
     }
@@ -72,8 +78,9 @@ impl Port {
 }
 
 /// Adds a service that sends everything back.
-fn echo(listener: Listener<Pipes>) -> Listener<Pipes> {
-    listener.service(Route::path("/echo"), Server::new(), |mut ws, _| async move {
+fn echo<V>(listener: Listener<Pipes, V>) -> Listener<Pipes, Services> {
+    let server = Server::new();
+    listener.service(Route::path("/echo"), &server, |mut ws, _| async move {
         while let Ok(Some(message)) = ws.recv().await {
             ws.feed(message).await.unwrap();
         }
@@ -138,17 +145,176 @@ async fn a_connection_above_the_limit_is_told_so_with_1013() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handshakes_are_bounded_in_number_and_time() {
+async fn a_handshake_is_bounded_in_time() {
+    let begin = Instant::now();
+    let port = Port::serve(echo);
+    let answer = read_head(&mut port.connect()).await;
+    assert_eq!((status(&answer), begin.elapsed()), (408, Duration::from_secs(10)));
+    let summary = port.stop().await;
+    assert_eq!((summary.failed, summary.shed), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let begin = Instant::now();
+    let port = Port::serve(|listener| echo(listener).max_handshakes(3));
+    let mut silent: Vec<_> = (0..3).map(|_| port.connect()).collect();
+    silent[0].write_all(b"GET /echo HTTP/1.1\r\n").await.unwrap(); // half a request is none
+    let mut good = port.open("/echo").await;
+    assert_eq!(read_all(&mut silent[0]).await, b"", "the oldest had to go");
+    good.send("no waiting").await;
+    assert_eq!(good.recv().await, Some("no waiting".into()));
+    let more: Vec<_> = (0..10).map(|_| port.connect()).collect();
+    let other = port.open("/echo").await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    drop((good, other, silent, more));
+    let summary = port.stop().await;
+    assert_eq!((summary.accepted, summary.served), (15, 2));
+    assert_eq!((summary.shed, summary.failed), (11, 13)); // two were left in the end
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_whole_is_not_dropped_for_others() {
     let begin = Instant::now();
     let port = Port::serve(|listener| echo(listener).max_handshakes(0)); // 0 is 1
-    let mut silent = port.connect();
-    let (answer, ()) = tokio::join!(read_head(&mut silent), async {
-        port.open("/echo").await; // waits until the other has been refused
-        assert!(begin.elapsed() >= Duration::from_secs(10));
-        assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    // The answer does not fit into the pipe: the request is whole, and the handshake goes on.
+    let (mut near, far) = duplex(64);
+    port.pipes.send(Ok(far)).unwrap();
+    near.write_all(&request("/echo", "")).await.unwrap();
+    let (head, later) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            read_head(&mut near).await
+        },
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            port.open("/echo").await
+        }
+    );
+    assert_eq!((status(&head), begin.elapsed()), (101, Duration::from_secs(5)));
+    drop((near, later));
+    let summary = port.stop().await;
+    assert_eq!((summary.served, summary.shed, summary.failed), (2, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_room_is_refused_by_the_shutdown() {
+    let port = Port::serve(|listener| echo(listener).max_handshakes(1));
+    let (mut near, far) = duplex(64);
+    port.pipes.send(Ok(far)).unwrap();
+    near.write_all(&request("/echo", "")).await.unwrap();
+    let mut waiting = port.connect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (summary, answer) = tokio::join!(port.stop(), async {
+        let answer = read_head(&mut waiting).await;
+        drop((near, waiting));
+        answer
     });
-    assert_eq!(status(&answer), 408);
-    assert_eq!(port.stop().await.failed, 1);
+    assert_eq!(status(&answer), 503);
+    assert_eq!((summary.accepted, summary.failed, summary.cut), (2, 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_turned_away_keeps_the_silent_from_nothing() {
+    let begin = Instant::now();
+    let port = Port::serve(|listener| echo(listener).max_connections(0).max_handshakes(2));
+    // The first one does not answer its Close frame and holds its place; the second one never asks.
+    let rude = port.open("/echo").await;
+    let silent = port.connect();
+    let mut next = port.open("/echo").await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    next.closed().await;
+    drop((rude, silent));
+    let summary = port.stop().await;
+    assert_eq!((summary.turned_away, summary.shed), (2, 1));
+}
+
+/// What `on_refused` was told: path, status of the refusal.
+type Told = Arc<Mutex<Vec<(Option<String>, Result<u16, String>)>>>;
+
+fn telling<V>(listener: Listener<Pipes, V>, told: &Told) -> Listener<Pipes, V> {
+    let told = told.clone();
+    listener.on_refused(move |request, error| {
+        let status = match error {
+            AcceptError::Rejected(rejection) => Ok(rejection.status().as_u16()),
+            error => Err(format!("{error:?}")),
+        };
+        told.lock().unwrap().push((request.map(|request| request.path().to_owned()), status));
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_may_refuse_by_the_request() {
+    let told = Told::default();
+    let unauthorized = || {
+        Rejection::new(StatusCode::UNAUTHORIZED)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            .body("log in first")
+    };
+    let route = Route::path("/private")
+        .check(move |request| {
+            let known = request.cookie("session") == Some("known");
+            if known { Ok(()) } else { Err(unauthorized()) }
+        })
+        .check(|request| match request.query() {
+            None => Ok(()),
+            Some(_) => Err(Rejection::new(StatusCode::FORBIDDEN)),
+        });
+    assert!(format!("{route:?}").contains("Check"));
+    let port =
+        Port::serve(|listener| telling(echo(listener.service(route, Server::new(), |_, _| async {})), &told));
+    for (path, cookie, expected) in [
+        ("/private", "session=known", 101),
+        ("/private", "session=other", 401),
+        ("/private?x=1", "session=known", 403),
+        ("/private?x=1", "", 401),
+        ("/echo", "", 101),
+    ] {
+        let mut io = port.connect();
+        io.write_all(&request(path, &format!("Cookie: {cookie}\r\n"))).await.unwrap();
+        let head = read_head(&mut io).await;
+        assert_eq!(status(&head), expected, "{path} {cookie}");
+        assert_eq!(head.to_ascii_lowercase().contains("www-authenticate: bearer\r\n"), expected == 401);
+    }
+    let summary = port.stop().await;
+    assert_eq!((summary.served, summary.failed), (2, 3));
+    let private = |status| (Some("/private".to_owned()), Ok(status));
+    assert_eq!(*told.lock().unwrap(), [private(401), private(403), private(401)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_to_no_service_is_told() {
+    let told = Told::default();
+    let port = Port::serve(|listener| {
+        let server = Server::new().origin(OriginPolicy::same_host());
+        let listener = listener.service(Route::path("/page"), server, |_, _| async {});
+        telling(echo(listener), &told).max_handshakes(1)
+    });
+    for bytes in [
+        request("/other", ""),
+        request("/page", "Origin: https://evil.example\r\n"),
+        b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+    ] {
+        let mut io = port.connect();
+        io.write_all(&bytes).await.unwrap();
+        io.shutdown().await.unwrap();
+        read_all(&mut io).await;
+    }
+    drop(port.connect());
+    tokio::time::sleep(Duration::from_millis(1)).await; // its end has been noticed
+    let silent = port.connect();
+    port.open("/echo").await;
+    drop(silent);
+    let summary = port.stop().await;
+    assert_eq!((summary.failed, summary.shed, summary.served), (5, 1, 1));
+    let expected = [
+        (Some("/other".to_owned()), Ok(404)),
+        (Some("/page".to_owned()), Ok(403)),
+        (None, Ok(405)),
+        (None, Err("Eof".to_owned())),
+        (None, Err("Dropped".to_owned())),
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +328,7 @@ async fn the_handshake_deadline_includes_the_step_before_it() {
         let delay = Duration::from_secs(4 * count.fetch_add(1, Ordering::Relaxed));
         async move {
             tokio::time::sleep(delay).await;
-            Ok(io)
+            io::Result::Ok(io)
         }
     });
     let port = Port::run(pipes, listener.service(Route::any(), Server::new(), |_, _| async {}));

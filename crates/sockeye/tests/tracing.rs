@@ -1,7 +1,8 @@
 //! What a connection tells `tracing`: a span, lengths and codes, and never a payload, a reason or a query.
 
+use http::StatusCode;
 use sockeye::client::Client;
-use sockeye::server::Server;
+use sockeye::server::{Listener, Rejection, Route, Server};
 use sockeye::{CloseCode, WebSocket};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -67,5 +68,34 @@ async fn lengths_and_codes_are_told_and_no_content() {
     ] {
         assert!(text.contains(told), "{told} is missing in {text}");
     }
+    assert!(!text.contains("hidden"), "{text}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_without_its_query() {
+    let notebook = Notebook::default();
+    let guard = tracing::subscriber::set_default(notebook.clone());
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.get_ref().local_addr().unwrap();
+    let listener = listener.service(
+        Route::path("/private")
+            .check(|_| Err(Rejection::new(StatusCode::UNAUTHORIZED).body("hidden is no good token"))),
+        Server::new(),
+        |_, _| async {},
+    );
+    let (shutdown, signal) = tokio::sync::oneshot::channel::<()>();
+    let (_, refused) = tokio::join!(listener.serve(signal), async move {
+        drop(tokio::net::TcpStream::connect(address).await.unwrap());
+        let client = Client::new(&format!("ws://{address}/private?token=hidden")).unwrap();
+        let refused = client.connect().await;
+        drop(shutdown);
+        refused
+    });
+    drop(guard);
+
+    assert!(refused.is_err());
+    let text = notebook.0.lock().unwrap().clone();
+    assert!(text.contains("path=\"/private\" status=401"), "{text}");
+    assert!(text.contains("error=the client ended the connection"), "{text}");
     assert!(!text.contains("hidden"), "{text}");
 }

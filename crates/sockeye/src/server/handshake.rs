@@ -41,8 +41,11 @@ pub enum AcceptError {
     Rejected(Rejection),
     /// The client ended the connection before its request was whole.
     Eof,
-    /// The client did not take the answer in time.
+    /// The client took too long: to prepare the connection, such as for TLS, or to take the answer.
     Timeout,
+    /// A [`Listener`](super::Listener) dropped the connection without an answer: to make room for newer ones, or in a
+    /// shutdown.
+    Dropped,
     /// The transport failed.
     Io(io::Error),
 }
@@ -52,7 +55,10 @@ impl fmt::Display for AcceptError {
         match self {
             Self::Rejected(rejection) => write!(f, "refused the request: {rejection}"),
             Self::Eof => f.write_str("the client ended the connection before its request was whole"),
-            Self::Timeout => f.write_str("the client did not take the answer in the handshake's time"),
+            Self::Timeout => f.write_str("the client took longer than the handshake's time"),
+            Self::Dropped => {
+                f.write_str("dropped before the request was whole, for newer ones or a shutdown")
+            }
             Self::Io(error) => write!(f, "the transport failed during the handshake: {error}"),
         }
     }
@@ -105,15 +111,15 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// What `work` comes to, unless the interruption comes first; it is an error.
+/// What `work` comes to, unless the interruption comes before it; it is an error.
 pub(super) async fn unless<T, E>(
     mut interrupt: Pin<&mut impl Future<Output = E>>,
     work: impl Future<Output = T>,
 ) -> Result<T, E> {
     let mut work = pin!(work);
-    poll_fn(|cx| match interrupt.as_mut().poll(cx) {
-        Poll::Ready(error) => Poll::Ready(Err(error)),
-        Poll::Pending => work.as_mut().poll(cx).map(Ok),
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => interrupt.as_mut().poll(cx).map(Err),
     })
     .await
 }
@@ -126,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
 
     /// Answers as the server is configured: accepts, or refuses what the configuration does not allow.
     pub async fn accept(self) -> Result<WebSocket<S>, AcceptError> {
-        self.complete().await.map(|(ws, _)| ws)
+        self.complete().await.0
     }
 
     /// Answers as `server` is configured, instead of the one that read the request; so a program chooses by the
@@ -140,10 +146,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
     ///
     /// A page in a browser sees none of it. Where the client should know why, accept, and close with a code.
     pub async fn reject(self, rejection: Rejection) -> Result<(), AcceptError> {
-        match refuse(self.io, rejection, self.deadline).await {
+        match self.refuse(rejection).await.0 {
             AcceptError::Rejected(_) => Ok(()),
             error => Err(error),
         }
+    }
+
+    /// Like [`reject`](Self::reject): the error that says so, and the request.
+    pub(super) async fn refuse(self, rejection: Rejection) -> (AcceptError, Request) {
+        (refuse(self.io, rejection, self.deadline).await, self.request)
     }
 
     pub(super) fn with(mut self, server: &Server) -> Self {
@@ -152,16 +163,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
     }
 
     /// Like [`accept`](Self::accept), and hands out the request.
-    pub(super) async fn complete(self) -> Result<(WebSocket<S>, Request), AcceptError> {
+    pub(super) async fn complete(self) -> (Result<WebSocket<S>, AcceptError>, Request) {
         let Self { mut io, server, request, rest, deadline } = self;
         let accepted = match request.accept(&server.policy) {
             Ok(accepted) => accepted,
-            Err(rejection) => return Err(refuse(io, rejection, deadline).await),
+            Err(rejection) => return (Err(refuse(io, rejection, deadline).await), request),
         };
-        write(&mut io, &accepted.encode(), deadline).await?;
+        if let Err(error) = write(&mut io, &accepted.encode(), deadline).await {
+            return (Err(error), request);
+        }
         let setup = Setup { limits: server.limits, codecs: accepted.codecs, mask_keys: None };
         let subprotocol = accepted.subprotocol;
-        Ok((WebSocket::new(Parts { io, setup, rest, subprotocol }), request))
+        (Ok(WebSocket::new(Parts { io, setup, rest, subprotocol })), request)
     }
 }
 

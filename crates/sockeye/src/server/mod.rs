@@ -10,7 +10,7 @@ mod upgrade;
 #[cfg(feature = "tls")]
 pub use crate::tls::server::Tls;
 pub use handshake::{AcceptError, Handshake};
-pub use listener::{Accept, Listener, Summary, Then};
+pub use listener::{Accept, Listener, NoServices, Services, Summary, Then};
 pub use route::Route;
 #[cfg(feature = "axum")]
 pub(crate) use upgrade::closing;
@@ -82,8 +82,12 @@ impl Server {
 
     /// Compresses messages with clients that can (permessage-deflate, RFC 7692), with compressors that each thread
     /// shares among its connections.
+    ///
+    /// ```
+    /// let server = sockeye::server::Server::new().deflate(sockeye::Deflate::default().threshold(512));
+    /// ```
     #[cfg(feature = "deflate")]
-    pub fn deflate(self, deflate: sockeye_proto::extension::deflate::Deflate) -> Self {
+    pub fn deflate(self, deflate: crate::Deflate) -> Self {
         self.extension(deflate.pool(Arc::new(crate::codec_pool::ThreadPool)))
     }
 
@@ -133,5 +137,12 @@ impl Server {
     fn map_policy(mut self, map: impl FnOnce(Policy) -> Policy) -> Self {
         self.policy = Arc::new(map(Policy::clone(&self.policy)));
         self
+    }
+}
+
+/// A clone, which shares everything.
+impl From<&Server> for Server {
+    fn from(server: &Server) -> Self {
+        server.clone()
     }
 }

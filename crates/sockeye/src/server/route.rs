@@ -2,6 +2,8 @@
 
 use super::{Rejection, Request, Server, SubprotocolError, Subprotocols};
 use http::StatusCode;
+use std::fmt;
+use std::sync::Arc;
 
 /// Which requests a service of a [`Listener`](super::Listener) takes.
 ///
@@ -10,7 +12,13 @@ use http::StatusCode;
 pub struct Route {
     path: Path,
     subprotocol: Option<Subprotocol>,
+    checks: Vec<Check>,
 }
+
+#[derive(Clone)]
+struct Check(Arc<Permit>);
+
+type Permit = dyn Fn(&Request) -> Result<(), Rejection> + Send + Sync;
 
 #[derive(Debug, Clone)]
 enum Path {
@@ -59,6 +67,40 @@ impl Route {
         Ok(self)
     }
 
+    /// Has `check` look at every request that this route takes, such as at its cookie or token, before it is accepted;
+    /// what it refuses gets its answer, and goes to no other route. It must not block. Several are asked in turn.
+    ///
+    /// ```
+    /// use http::{HeaderValue, StatusCode, header};
+    /// use sockeye::server::{Rejection, Route};
+    ///
+    /// let route = Route::path("/private").check(|request| {
+    ///     let token = request.headers().get(header::AUTHORIZATION);
+    ///     if token.is_some_and(|token| is_good(token)) || request.cookie("session").is_some_and(is_known) {
+    ///         return Ok(());
+    ///     }
+    ///     Err(Rejection::new(StatusCode::UNAUTHORIZED)
+    ///         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    ///         .body("log in first"))
+    /// });
+    /// # fn is_good(_: &HeaderValue) -> bool { false }
+    /// # fn is_known(_: &str) -> bool { false }
+    /// ```
+    ///
+    /// A page in a browser sees none of the answer. Where it should know why, accept, and close with a code.
+    pub fn check(
+        mut self,
+        check: impl Fn(&Request) -> Result<(), Rejection> + Send + Sync + 'static,
+    ) -> Self {
+        self.checks.push(Check(Arc::new(check)));
+        self
+    }
+
+    /// What the checks say.
+    pub(super) fn permit(&self, request: &Request) -> Result<(), Rejection> {
+        self.checks.iter().try_for_each(|check| (check.0)(request))
+    }
+
     /// The server with this route's subprotocol.
     pub(super) fn apply(&self, server: Server) -> Server {
         match &self.subprotocol {
@@ -68,7 +110,7 @@ impl Route {
     }
 
     fn new(path: Path) -> Self {
-        Self { path, subprotocol: None }
+        Self { path, subprotocol: None, checks: Vec::new() }
     }
 
     fn fit(&self, request: &Request) -> Fit {
@@ -82,6 +124,12 @@ impl Route {
             Some(own) if !request.subprotocols().any(|name| name == own.name) => Fit::PathOnly,
             _ => Fit::Whole,
         }
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
     }
 }
 

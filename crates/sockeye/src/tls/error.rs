@@ -93,6 +93,20 @@ impl From<Error> for TlsError {
     }
 }
 
+/// The failure of a transport, of which the TLS error is the source; what was one before becomes it again.
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        let kind = match error {
+            TlsError::Io(error) => return error,
+            TlsError::Eof => io::ErrorKind::UnexpectedEof,
+            TlsError::Timeout => io::ErrorKind::TimedOut,
+            TlsError::File { ref error, .. } => error.kind(),
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl From<CertificateError> for TlsError {
     fn from(fault: CertificateError) -> Self {
         match fault {
@@ -175,5 +189,25 @@ impl std::error::Error for TlsError {
             Self::Identity(error) | Self::Protocol(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn becomes_the_failure_of_a_transport() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, kind) in [
+            (TlsError::Io(io::ErrorKind::ConnectionReset.into()), io::ErrorKind::ConnectionReset),
+            (TlsError::Eof, io::ErrorKind::UnexpectedEof),
+            (TlsError::Timeout, io::ErrorKind::TimedOut),
+            (TlsError::File { path: "key.pem".into(), error: denied() }, io::ErrorKind::PermissionDenied),
+            (TlsError::NotTls, io::ErrorKind::InvalidData),
+        ] {
+            assert_eq!(io::Error::from(error).kind(), kind);
+        }
+        assert_eq!(io::Error::from(TlsError::NotTls).to_string(), TlsError::NotTls.to_string());
     }
 }

@@ -40,12 +40,13 @@ pub struct Then<A, F> {
     pub(super) step: F,
 }
 
-impl<A, F, P, S> Accept for Then<A, F>
+impl<A, F, P, S, E> Accept for Then<A, F>
 where
     A: Accept,
     F: Fn(A::Io) -> P + Clone + Send + 'static,
-    P: Future<Output = io::Result<S>> + Send + 'static,
+    P: Future<Output = Result<S, E>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    E: Into<io::Error> + 'static,
 {
     type Io = S;
     type Prepare = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
@@ -56,7 +57,7 @@ where
             Box::pin(async move {
                 let io = prepare.await?;
                 let next = step(io);
-                next.await
+                next.await.map_err(Into::into)
             })
         })
     }

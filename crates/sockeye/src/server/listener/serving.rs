@@ -3,22 +3,22 @@
 //! Everything is decided in one loop, which owns two sets of tasks: handshakes and connections. A handshake that has
 //! succeeded comes back to the loop, which makes a connection's task of it.
 
-use super::{Accept, Listener, Service, Summary};
-use crate::server::drain::{Drain, Member};
-use crate::server::handshake::{self, Elapsed, unless, within};
-use crate::server::{HeadLimits, Rejection, Request, Server, route};
+use super::opening::{Opened, Opening, Outcome, Site, turn_away};
+use super::{Accept, Listener, OnAcceptError, Settings, Summary};
+use crate::server::drain::Drain;
+use crate::server::handshake::{Elapsed, within};
+use crate::server::{HeadLimits, Server};
 use crate::timer;
-use crate::websocket::WebSocket;
-use http::StatusCode;
 use sockeye_proto::CloseCode;
 use sockeye_proto::handshake::ServerHandshake;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Sleep;
 
@@ -31,14 +31,18 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Serving<A: Accept> {
     /// Gone when it drains.
     source: Option<A>,
-    services: Arc<[Service<A::Io>]>,
+    site: Arc<Site<A::Io>>,
     head: HeadLimits,
     max_connections: usize,
     max_handshakes: usize,
     grace: Duration,
-    on_accept_error: Box<dyn Fn(&io::Error) + Send + Sync>,
+    on_accept_error: Box<OnAcceptError>,
     drain: Arc<Drain>,
     handshakes: JoinSet<Outcome<A::Io>>,
+    /// How to tell a handshake to make room, the oldest first; closed where the request is whole.
+    reading: VecDeque<oneshot::Sender<()>>,
+    /// A connection for whose handshake there is no room yet. Until there is, nothing more is taken from the port.
+    held: Option<Arrival<A>>,
     connections: JoinSet<()>,
     /// Accepting has failed: it goes on when this is over.
     pause: Option<Pin<Box<Sleep>>>,
@@ -53,31 +57,29 @@ enum Next<A: Accept> {
     Ended(Result<(), JoinError>),
 }
 
-/// What a task of the first set comes to.
-enum Outcome<S> {
-    Opened(Box<Opened<S>>),
-    Failed,
-    TurnedAway,
-}
-
-struct Opened<S> {
-    ws: WebSocket<S>,
-    request: Request,
-    service: usize,
+/// A connection that was taken from the port, and its handshake's clock.
+struct Arrival<A: Accept> {
+    prepare: A::Prepare,
+    reading: ServerHandshake,
 }
 
 impl<A: Accept> Serving<A> {
-    pub(super) fn new(listener: Listener<A>) -> Self {
+    pub(super) fn new<V>(listener: Listener<A, V>) -> Self {
+        let Settings { head, max_connections, max_handshakes, grace, on_accept_error, on_refused } =
+            listener.settings;
+        let site = Site { services: listener.services, reader: Server::new(), on_refused };
         Self {
             source: Some(listener.source),
-            services: listener.services.into(),
-            head: listener.head,
-            max_connections: listener.max_connections,
-            max_handshakes: listener.max_handshakes,
-            grace: listener.grace,
-            on_accept_error: listener.on_accept_error,
+            site: Arc::new(site),
+            head,
+            max_connections,
+            max_handshakes,
+            grace,
+            on_accept_error,
             drain: Arc::default(),
             handshakes: JoinSet::new(),
+            reading: VecDeque::new(),
+            held: None,
             connections: JoinSet::new(),
             pause: None,
             next_pause: FIRST_PAUSE,
@@ -106,7 +108,7 @@ impl<A: Accept> Serving<A> {
         if let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
             return Poll::Ready(Next::Ended(ended));
         }
-        if self.handshakes.len() >= self.max_handshakes {
+        if self.held.is_some() {
             return Poll::Pending;
         }
         if let Some(pause) = &mut self.pause {
@@ -125,17 +127,61 @@ impl<A: Accept> Serving<A> {
                 self.summary.accepted += 1;
                 self.next_pause = FIRST_PAUSE;
                 let reading = ServerHandshake::new(self.head, timer::now());
-                self.handshakes.spawn(open(prepare, reading, self.services.clone(), self.drain.member()));
+                self.held = Some(Arrival { prepare, reading });
+                self.admit();
             }
             Next::Accepted(Err(error)) => self.handle_accept_error(&error),
-            Next::Handshake(Ok(Outcome::Opened(opened))) => self.handle_opened(*opened),
-            Next::Handshake(Ok(Outcome::Failed)) => self.summary.failed += 1,
-            Next::Handshake(Ok(Outcome::TurnedAway)) => self.summary.turned_away += 1,
-            Next::Handshake(Err(error)) | Next::Ended(Err(error)) => {
-                self.summary.panicked += u64::from(error.is_panic());
+            Next::Handshake(outcome) => {
+                self.handle_outcome(outcome);
+                self.admit();
             }
+            Next::Ended(Err(error)) => self.handle_panic(&error),
             Next::Ended(Ok(())) => {}
         }
+    }
+
+    fn handle_outcome(&mut self, outcome: Result<Outcome<A::Io>, JoinError>) {
+        match outcome {
+            Ok(Outcome::Opened(opened)) => self.handle_opened(*opened),
+            Ok(Outcome::Failed) => self.summary.failed += 1,
+            Ok(Outcome::Shed) => {
+                self.summary.failed += 1;
+                self.summary.shed += 1;
+            }
+            Ok(Outcome::TurnedAway) => self.summary.turned_away += 1,
+            Err(error) => self.handle_panic(&error),
+        }
+    }
+
+    fn handle_panic(&mut self, error: &JoinError) {
+        self.summary.panicked += u64::from(error.is_panic());
+    }
+
+    /// Begins the handshake of the connection that is held. Where there is no room it goes on waiting, and the oldest
+    /// one whose request is not whole has to go: connections that say nothing keep nobody out.
+    fn admit(&mut self) {
+        let Some(arrival) = self.held.take() else { return };
+        if self.handshakes.len() < self.max_handshakes {
+            self.open(arrival);
+            return;
+        }
+        self.held = Some(arrival);
+        while let Some(oldest) = self.reading.pop_front() {
+            if oldest.send(()).is_ok() {
+                break;
+            }
+        }
+    }
+
+    fn open(&mut self, Arrival { prepare, reading }: Arrival<A>) {
+        let (sender, shed) = oneshot::channel();
+        let opening = Opening { site: self.site.clone(), reading, drain: self.drain.member(), shed };
+        self.handshakes.spawn(opening.run(prepare));
+        // At most half of them are of handshakes that are over.
+        if self.reading.len() >= 2 * self.handshakes.len() {
+            self.reading.retain(|reading| !reading.is_closed());
+        }
+        self.reading.push_back(sender);
     }
 
     fn handle_opened(&mut self, opened: Opened<A::Io>) {
@@ -148,7 +194,7 @@ impl<A: Accept> Serving<A> {
         } else {
             ws.driver.drain = Some(Box::new(self.drain.member()));
             self.summary.served += 1;
-            (self.services[service].spawn)(ws, request, &mut self.connections);
+            (self.site.services[service].spawn)(ws, request, &mut self.connections);
         }
     }
 
@@ -165,6 +211,9 @@ impl<A: Accept> Serving<A> {
     async fn drain(mut self) -> Summary {
         self.source = None;
         self.drain.begin();
+        if let Some(arrival) = self.held.take() {
+            self.open(arrival); // it gets its 503 as well
+        }
         let deadline = timer::now() + self.grace;
         let all = async {
             while !(self.handshakes.is_empty() && self.connections.is_empty()) {
@@ -181,46 +230,43 @@ impl<A: Accept> Serving<A> {
     }
 }
 
-/// Takes a connection through its handshake.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(
-    prepare: impl Future<Output = io::Result<S>>,
-    reading: ServerHandshake,
-    services: Arc<[Service<S>]>,
-    mut drain: Member,
-) -> Outcome<S> {
-    let mut drained = pin!(poll_fn(|cx| drain.poll(cx)));
-    let prepared = within(reading.poll_timeout(), unless(drained.as_mut(), prepare)).await;
-    let Ok(Ok(Ok(io))) = prepared else { return Outcome::Failed };
-    let interrupt = async {
-        drained.await;
-        Rejection::new(StatusCode::SERVICE_UNAVAILABLE).body("the server shuts down; connect again")
-    };
-    let Ok(handshake) = handshake::read(&Server::new(), io, reading, interrupt).await else {
-        return Outcome::Failed;
-    };
-    match route::select(services.iter().map(|service| &service.route), handshake.request()) {
-        Ok(service) => match handshake.with(&services[service].server).complete().await {
-            Ok((ws, request)) => Outcome::Opened(Box::new(Opened { ws, request, service })),
-            Err(_) => Outcome::Failed,
-        },
-        Err(rejection) => {
-            let _ = handshake.reject(rejection).await; // refused, whether or not the client has seen why
-            Outcome::Failed
-        }
-    }
-}
-
-async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(
-    mut ws: WebSocket<S>,
-    code: CloseCode,
-    reason: &'static str,
-) -> Outcome<S> {
-    let _ = ws.close(code, reason).await; // it is over, however it ended
-    Outcome::TurnedAway
-}
-
 /// Whether the failure is that of the connection that was to be taken: the next one may be taken at once.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{Ready, ready};
+    use tokio::io::{DuplexStream, duplex};
+
+    /// A source that the test stands in for.
+    struct Never;
+
+    impl Accept for Never {
+        type Io = DuplexStream;
+        type Prepare = Ready<io::Result<DuplexStream>>;
+
+        fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Self::Prepare>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn handshakes_that_are_over_leave_nothing_behind_an_old_one() {
+        let mut serving = Serving::new(Listener::new(Never));
+        let (_silent, oldest) = duplex(64);
+        serving.handle(Next::Accepted(Ok(ready(Ok(oldest)))));
+        for _ in 0..100 {
+            let (_, gone) = duplex(64);
+            serving.handle(Next::Accepted(Ok(ready(Ok(gone)))));
+            let next = poll_fn(|cx| serving.poll_next(cx)).await;
+            serving.handle(next);
+        }
+        assert_eq!((serving.handshakes.len(), serving.summary.failed), (1, 100));
+        assert!(serving.reading.len() <= 4, "{}", serving.reading.len());
+        assert!(!serving.reading[0].is_closed(), "the oldest is still the first to go");
+    }
 }
