@@ -137,6 +137,19 @@ fn an_interrupt_closes_with_1001() {
     assert_eq!(ended.recv().unwrap(), CloseCode::GOING_AWAY);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_person_is_told_that_the_server_does_not_close() {
+    let url = serve_ws(|ws| async move {
+        std::future::pending::<()>().await;
+        drop(ws);
+    });
+    let mut client = Program::connect_below_terminal(&url);
+    assert_eq!(client.line().trim_end(), "waiting for the server's Close; Ctrl-C ends");
+    client.write("\u{3}"); // the key
+    assert_eq!(client.wait().0, 130);
+}
+
 #[test]
 fn ends_quietly_when_nobody_reads_its_output() {
     let echo = Echo::start(&[]);
