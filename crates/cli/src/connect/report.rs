@@ -4,7 +4,7 @@ use super::output::{milliseconds, visible};
 use crate::exit::{Exit, Failure};
 use http::StatusCode;
 use http::header::{HeaderMap, SET_COOKIE};
-use sockeye::client::{ConnectError, Phase, Refusal, Report, Timings};
+use sockeye::client::{ConnectError, HandshakeError, Phase, Refusal, Report, Timings};
 
 /// Characters of a refusal's body that are shown.
 const SHOWN_BODY: usize = 200;
@@ -40,7 +40,8 @@ pub(super) fn failure(error: &ConnectError) -> Failure {
     let exit = match error {
         _ if error.is_usage() => Exit::Usage,
         ConnectError::Tls(_) | ConnectError::Timeout(Phase::Tls) => Exit::Tls,
-        ConnectError::Handshake(_) | ConnectError::Timeout(Phase::Upgrade) => Exit::Refused,
+        ConnectError::Handshake(HandshakeError::Eof) => Exit::Network, // no answer
+        ConnectError::Handshake(_) => Exit::Refused,
         _ => Exit::Network,
     };
     let says = error.refusal().and_then(first_line).map(|line| format!("\nit says: {line}"));

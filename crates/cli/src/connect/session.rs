@@ -7,7 +7,8 @@ use crate::args::ConnectArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::signals::Signals;
 use sockeye::{
-    CloseCode, CloseFrame, Closed, Event, Initiator, Message, Payload, ReadHalf, Timing, WebSocket, WriteHalf,
+    Cause, CloseCode, CloseFrame, Closed, Event, Initiator, Message, Payload, ProtocolError, ReadHalf,
+    Timing, WebSocket, WriteHalf,
 };
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -276,6 +277,11 @@ impl Shared {
 /// What the end of the connection means for the program's: a failure where it was not clean, and where the server
 /// closed with another code than 1000, 1001 or none, unless it echoes ours.
 fn judge(closed: &Closed) -> Result<(), Failure> {
+    // The limit is the user's: the peer has done nothing wrong.
+    if let Cause::Protocol(ProtocolError::MessageTooBig(limit)) = closed.cause {
+        let told = format_args!("a message is longer than {limit} bytes; raise --max-message to receive it");
+        return Err(Failure::new(Exit::Broken, told));
+    }
     if !closed.is_clean() {
         return Err(Failure::new(Exit::Broken, closed));
     }
@@ -292,7 +298,7 @@ fn judge(closed: &Closed) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sockeye::{Cause, Deadline};
+    use sockeye::Deadline;
 
     #[test]
     fn only_pongs_that_the_user_asked_for_are_printed() {

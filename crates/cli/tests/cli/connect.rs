@@ -42,6 +42,16 @@ fn text_must_be_utf8() {
     let (code, printed, told) = echoed(&[], b"good\n\xff\nnever sent\n");
     assert_eq!((code, printed.as_slice()), (1, &b"good\n"[..]));
     assert_eq!(told, "sockeye: line 2 of the input is not UTF-8; send it with --binary\n");
+
+    let (code, printed, _) = echoed(&["--json"], b"\xff\n");
+    let printed = String::from_utf8(printed).unwrap();
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!((code, lines.len()), (1, 3), "{printed}");
+    assert_eq!(
+        lines[1],
+        r#"{"type":"error","message":"line 1 of the input is not UTF-8; send it with --binary"}"#
+    );
+    assert!(lines[2].starts_with(r#"{"type":"close","code":1001,"#), "{printed}");
 }
 
 #[test]
@@ -80,10 +90,15 @@ fn once_waits_for_an_answer_after_the_end_of_the_input() {
 
 #[test]
 fn once_without_an_answer_is_a_failure() {
-    let url = serve_ws(|mut ws| async move { ws.close(CloseCode::NORMAL, "").await.unwrap() });
-    let ended = Program::connect(&url, &["--once"]).finish();
+    let url = || serve_ws(|mut ws| async move { ws.close(CloseCode::NORMAL, "").await.unwrap() });
+    let ended = Program::connect(&url(), &["--once"]).finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (8, ""));
     assert_eq!(ended.stderr, "sockeye: the connection ended before a message came\n");
+
+    let ended = Program::connect(&url(), &["--once", "--json"]).finish();
+    let lines: Vec<_> = ended.stdout.lines().skip(1).collect();
+    assert_eq!(lines[0], r#"{"type":"error","message":"the connection ended before a message came"}"#);
+    assert!(lines[1].starts_with(r#"{"type":"close","code":1000,"#) && lines.len() == 2, "{lines:?}");
 }
 
 #[test]
@@ -102,6 +117,7 @@ fn json_tells_every_event() {
         r#"{"type":"pong","data":"unasked"}"#,
         r#"{"type":"text","data":"a\"b\n"}"#,
         r#"{"type":"binary","base64":"AP8="}"#,
+        r#"{"type":"error","message":"the server closed with 4000: enough"}"#,
         r#"{"type":"close","code":4000,"reason":"enough","clean":true,"initiator":"remote"}"#,
     ];
     assert_eq!(String::from_utf8(printed).unwrap().lines().collect::<Vec<_>>(), expected);
