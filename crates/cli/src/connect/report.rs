@@ -3,7 +3,7 @@
 use super::output::{milliseconds, visible};
 use crate::exit::{Exit, Failure};
 use http::StatusCode;
-use http::header::{HeaderMap, SET_COOKIE};
+use http::header::HeaderMap;
 use sockeye::client::{ConnectError, HandshakeError, Phase, Refusal, Report, Timings};
 
 /// Characters of a refusal's body that are shown.
@@ -50,9 +50,8 @@ pub(super) fn failure(error: &ConnectError) -> Failure {
 
 fn head(status: StatusCode, headers: &HeaderMap) -> impl Iterator<Item = String> {
     let lines = headers.iter().map(|(name, value)| {
-        let is_secret = value.is_sensitive() || *name == SET_COOKIE;
         let shown = String::from_utf8_lossy(value.as_bytes());
-        format!("< {name}: {}\n", if is_secret { "<redacted>".into() } else { visible(&shown) })
+        format!("< {name}: {}\n", if value.is_sensitive() { "<redacted>".into() } else { visible(&shown) })
     });
     [format!("< HTTP/1.1 {status}\n")].into_iter().chain(lines)
 }

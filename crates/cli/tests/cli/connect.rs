@@ -226,6 +226,23 @@ fn headers_and_credentials_are_sent_but_not_shown() {
 }
 
 #[test]
+fn tokens_in_the_query_and_among_the_subprotocols_are_not_shown() {
+    let server = Server::new().subprotocols(Subprotocols::server_order(["chat"]).unwrap());
+    let url = serve(server, |handshake, _| async move {
+        let seen = handshake.request().query().unwrap_or_default().to_owned();
+        let mut ws = handshake.accept().await.unwrap();
+        ws.send(seen).await.unwrap();
+        ws.close(CloseCode::NORMAL, "").await.unwrap();
+    });
+    let offered = ["--subprotocol", "chat", "--subprotocol", "hunter3", "-v"];
+    let ended = Program::connect(&format!("{url}?token=hunter2"), &offered).finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "token=hunter2\n"));
+    assert!(ended.stderr.contains("> GET /?token=<redacted> HTTP/1.1\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(", subprotocol chat\n"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter"), "{}", ended.stderr);
+}
+
+#[test]
 fn verbose_tells_what_was_negotiated_and_the_times() {
     let echo = Echo::start(&["--deflate"]);
     let ended = Program::connect(&echo.url, &["-v", "--deflate"]).finish();

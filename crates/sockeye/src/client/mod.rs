@@ -66,7 +66,7 @@ impl Client {
     pub fn new(url: &str) -> Result<Self, UrlError> {
         Ok(Self {
             request: url::parse(url)?,
-            secrets: vec![header::AUTHORIZATION],
+            secrets: vec![header::AUTHORIZATION, header::SEC_WEBSOCKET_PROTOCOL],
             limits: Arc::default(),
             head: HeadLimits::default(),
             connect_timeout: Self::CONNECT_TIMEOUT,

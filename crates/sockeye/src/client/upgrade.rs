@@ -34,7 +34,7 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(response) => response?,
         Err(_) => return Err(handshake.handle_timeout(deadline).unwrap_or(HandshakeError::Timeout).into()),
     };
-    report.set_response(response.headers);
+    report.response = response.headers;
     let setup = Setup {
         limits: client.limits.clone(),
         codecs: response.codecs,
