@@ -254,6 +254,28 @@ async fn a_server_that_is_silent_under_tls_meets_the_deadline() {
 }
 
 #[tokio::test]
+async fn all_phases_share_one_deadline() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client("localhost", listener.local_addr().unwrap(), authority.trusted());
+    let slow = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+        let mut stream = authority.issue(&["localhost"]).server().accept(tcp).await.unwrap();
+        stream.read_u8().await.unwrap();
+        tokio::time::pause();
+        stream // and time goes on to the deadline
+    };
+    let start = tokio::time::Instant::now();
+    let (connected, _stream) = tokio::join!(client.connect(), slow);
+    let error = connected.unwrap_err();
+    assert!(matches!(error, ConnectError::Timeout(Phase::Upgrade)), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
 async fn a_client_that_is_silent_under_tls_meets_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tls = Authority::new().issue(&["localhost"]).server();
