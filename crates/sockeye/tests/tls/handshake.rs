@@ -147,6 +147,17 @@ async fn a_certificate_for_another_purpose_is_refused() {
     assert!(matches!(error, TlsError::Certificate(_)), "{error:?}");
 }
 
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[tokio::test]
+async fn an_authority_that_serves_by_itself_is_told_how_to_do_better() {
+    let authority = Authority::new();
+    let own = Identity { chain: authority.pem(), key: authority.key() };
+    let (address, _served) = echo(own.server()).await;
+    let error = tls_error(talk(&client("localhost", address, authority.trusted())).await);
+    assert!(matches!(error, TlsError::Authority), "{error:?}");
+    assert!(error.to_string().ends_with("make it with basicConstraints=CA:FALSE"), "{error}");
+}
+
 #[tokio::test]
 async fn any_certificate_is_taken_only_by_who_asks_for_it() {
     let (address, served) = echo(Authority::new().issue(&["other.example"]).server()).await;
