@@ -48,6 +48,8 @@ pub(crate) struct ConnectArgs {
 #[command(next_help_heading = "Handshake")]
 pub(crate) struct HandshakeArgs {
     /// Send a header too; may be repeated
+    ///
+    /// Host replaces the address's, for servers that tell sites apart by it.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
 

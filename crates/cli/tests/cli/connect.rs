@@ -204,17 +204,18 @@ fn headers_and_credentials_are_sent_but_not_shown() {
     let server = Server::new().origin(OriginPolicy::any());
     let url = serve(server, |handshake, _| async move {
         let headers = handshake.request().headers();
-        let names = ["x-test", "x-token", "authorization", "origin"];
+        let names = ["x-test", "x-token", "authorization", "origin", "host"];
         let values: Vec<_> = names.iter().map(|name| headers[*name].to_str().unwrap().to_owned()).collect();
         let mut ws = handshake.accept().await.unwrap();
         ws.send(values.join("|")).await.unwrap();
         ws.close(CloseCode::NORMAL, "").await.unwrap();
     });
     let url = url.replace("ws://", "ws://ann:other@");
-    let arguments = ["-H", "X-Test: one two", "-H", "X-Token: hunter2", "--auth", "ann:hunter2"];
+    let arguments =
+        ["-H", "X-Test: one two", "-H", "X-Token: hunter2", "-H", "Host: b.example", "--auth", "ann:hunter2"];
     let client = Program::connect(&url, &[&arguments[..], &["--origin", "https://a.example", "-v"]].concat());
     let ended = client.finish();
-    assert_eq!(ended.stdout, "one two|hunter2|Basic YW5uOmh1bnRlcjI=|https://a.example\n");
+    assert_eq!(ended.stdout, "one two|hunter2|Basic YW5uOmh1bnRlcjI=|https://a.example|b.example\n");
     assert_eq!(ended.code, 0);
     for shown in ["> GET / HTTP/1.1", "> x-test: one two", "< HTTP/1.1 101 Switching Protocols", "upgrade "] {
         assert!(ended.stderr.to_lowercase().contains(&shown.to_lowercase()), "{shown}: {}", ended.stderr);

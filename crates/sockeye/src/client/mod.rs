@@ -76,7 +76,8 @@ impl Client {
         })
     }
 
-    /// Adds a header to the request. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one.
+    /// Adds a header to the request. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one, and `Host`
+    /// the one that follows from the address; where to connect, and the name that TLS checks, stay the address's.
     ///
     /// The values of credentials, and those marked [sensitive](HeaderValue::set_sensitive), are shown nowhere. A header
     /// that belongs to the handshake fails the connecting.
