@@ -2,7 +2,7 @@
 
 use crate::args::Cli;
 use crate::exit::{EXIT_CODES, Exit, Failure, Outcome};
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use std::io::{self, Write as _};
@@ -20,6 +20,7 @@ pub(crate) fn completions(shell: Shell) -> Outcome {
 pub(crate) fn man(command: Option<&str>) -> Outcome {
     let mut program = Cli::command();
     program.build();
+    let source = format!("sockeye {}", program.get_version().unwrap_or_default());
     let page = match command {
         None => program,
         Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
@@ -27,17 +28,21 @@ pub(crate) fn man(command: Option<&str>) -> Outcome {
         })?,
     };
     let mut text = Vec::new();
-    write_page(&Man::new(page), &mut text).map_err(Failure::local(OUTPUT))?;
+    write_page(page, source, &mut text).map_err(Failure::local(OUTPUT))?;
     print(&text)
 }
 
-fn write_page(page: &Man, text: &mut Vec<u8>) -> io::Result<()> {
+fn write_page(command: Command, source: String, text: &mut Vec<u8>) -> io::Result<()> {
+    let has_commands = command.has_subcommands();
+    let page = Man::new(command).source(source); // a command of its own has no version
     page.render_title(text)?;
     page.render_name_section(text)?;
     page.render_synopsis_section(text)?;
     page.render_description_section(text)?;
     page.render_options_section(text)?;
-    page.render_subcommands_section(text)?;
+    if has_commands {
+        page.render_subcommands_section(text)?;
+    }
     writeln!(text, ".SH \"EXIT STATUS\"")?;
     for (code, meaning) in EXIT_CODES {
         writeln!(text, ".TP\n\\fB{code}\\fR\n{}", meaning.replace('-', "\\-"))?;

@@ -24,10 +24,10 @@ exit_codes! {
     Success = 0, "done; the connection, if there was one, ended cleanly";
     Failure = 1, "something on this machine failed: a file, an address to listen on, standard output";
     Usage = 2, "the command line or the address is wrong";
-    Network = 3, "the name is unknown, or no connection came about";
+    Network = 3, "the name is unknown, no connection came about, or the server did not answer";
     Tls = 4, "TLS was refused, by this end or by the server";
     Refused = 5, "the server answered, but did not open a WebSocket";
-    Broken = 6, "the connection was lost, or the peer broke the protocol";
+    Broken = 6, "the connection was lost, the peer broke the protocol, or a message was above --max-message";
     PeerError = 7, "the peer closed with another code than 1000, 1001 or none";
     NoAnswer = 8, "--once: the connection ended before a message came";
     Interrupted = 130, "ended by Ctrl-C or SIGTERM";

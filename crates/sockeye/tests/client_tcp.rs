@@ -168,7 +168,8 @@ async fn a_report_tells_what_happened_but_no_secrets() {
     let timings = report.timings;
     assert!(timings.name_lookup.is_some() && timings.tcp.is_some() && timings.upgrade.is_some());
     assert!(timings.tls.is_none() && report.tls.is_none());
-    assert!(report.request.starts_with("GET /chat?room=1 HTTP/1.1\r\n"), "{}", report.request);
+    assert!(report.request.starts_with("GET /chat?room=<redacted> HTTP/1.1\r\n"), "{}", report.request);
+    assert!(report.request.contains("Sec-WebSocket-Protocol: <redacted>\r\n"), "{}", report.request);
     assert!(report.request.contains("Authorization: <redacted>\r\n"), "{}", report.request);
     assert!(report.request.contains("X-Key: <redacted>\r\nX-Trace: 7\r\n"), "{}", report.request);
     assert_eq!(report.subprotocol(), Some("chat"));

@@ -14,8 +14,9 @@ use std::time::Duration;
 ///
 /// In a pipe each line of standard input is sent as a message, and each message that comes is a line on standard
 /// output: text as it is, binary messages as their bytes. When the input ends, the connection is closed with 1000, and
-/// what the server still sends before its own Close is printed, for 60 seconds at most. A message may hold line ends;
-/// --json keeps messages apart.
+/// what the server still sends before its own Close is printed, for 60 seconds at most. A server that answers beside
+/// its reading may close before it has answered the last lines; --once waits for an answer. A message may hold line
+/// ends; --json keeps messages apart.
 #[derive(Args)]
 pub(crate) struct ConnectArgs {
     /// The address: ws://HOST[:PORT]/PATH, or wss:// for TLS
@@ -28,7 +29,7 @@ pub(crate) struct ConnectArgs {
 
     /// Show the handshake, what was negotiated, and how long each step took
     ///
-    /// Credentials are not shown.
+    /// Credentials are not shown: not the values in the query, not the subprotocols that are offered.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
@@ -47,6 +48,8 @@ pub(crate) struct ConnectArgs {
 #[command(next_help_heading = "Handshake")]
 pub(crate) struct HandshakeArgs {
     /// Send a header too; may be repeated
+    ///
+    /// Host replaces the address's, for servers that tell sites apart by it.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
 
@@ -66,7 +69,7 @@ pub(crate) struct HandshakeArgs {
     #[arg(long)]
     pub(crate) deflate: bool,
 
-    /// How long look-up, connection, TLS and handshake may take
+    /// How long look-up, connection, TLS and handshake may take together
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) connect_timeout: Duration,
 }
@@ -113,7 +116,8 @@ pub(crate) struct SessionArgs {
     /// Print one JSON object a line for each event
     ///
     /// Types: open (subprotocol, extensions), text (data), binary (base64), ping and pong (data, or base64 where it is
-    /// not UTF-8; a pong may have rtt_ms), error (message), and last close (code, reason, clean, initiator).
+    /// not UTF-8; a pong may have rtt_ms), error (message, where the exit code is 1 to 8), and last close (code, reason,
+    /// clean, initiator), unless there was no connection.
     #[arg(long, verbatim_doc_comment)]
     pub(crate) json: bool,
 }

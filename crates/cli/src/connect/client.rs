@@ -1,12 +1,14 @@
 //! From the command line to a client of the library.
 
+use super::Input;
+use super::session::Until;
 use crate::args::{ConnectArgs, HandshakeArgs, TlsArgs};
 use crate::exit::{Exit, Failure};
 use http::{HeaderName, HeaderValue};
-use sockeye::Limits;
 use sockeye::client::{Client, HeadLimits};
 use sockeye::extension::deflate::Deflate;
 use sockeye::tls::{TlsConfig, TlsError};
+use sockeye::{Limits, Timing};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -17,18 +19,24 @@ const LAST_ANSWERS: Duration = Duration::from_mins(1);
 const SECRETS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
 
 /// The client that the command line asks for.
-pub(super) fn client(args: &ConnectArgs) -> Result<Client, Failure> {
+pub(super) fn client(args: &ConnectArgs, input: Input) -> Result<Client, Failure> {
     let client = Client::new(&args.url).map_err(usage)?;
     let client = with_handshake(client, &args.handshake)?;
     let mut limits = Limits::default();
     limits.max_message = args.max_message;
-    if !args.session.once {
-        limits.timing.close = LAST_ANSWERS;
-    }
+    limits.timing.close = patience(input, Until::of(args));
     let client = client.limits(limits);
     match tls(&args.tls).map_err(|error| Failure::new(Exit::Failure, error))? {
         Some(tls) => Ok(client.tls(tls)),
         None => Ok(client),
+    }
+}
+
+/// How long the server's Close is waited for. Only the end of a pipe comes while answers are still on their way.
+fn patience(input: Input, until: Until) -> Duration {
+    match (input, until) {
+        (Input::Pipe, Until::InputEnds) => LAST_ANSWERS,
+        _ => Timing::default().close,
     }
 }
 
@@ -88,6 +96,14 @@ fn usage(message: impl Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_end_of_a_pipe_is_given_a_minute() {
+        let seconds = |input, until| patience(input, until).as_secs();
+        assert_eq!(seconds(Input::Pipe, Until::InputEnds), 60);
+        assert_eq!(seconds(Input::Pipe, Until::FirstMessage), 10);
+        assert_eq!(seconds(Input::Terminal, Until::InputEnds), 10);
+    }
 
     #[test]
     fn headers_are_read_with_or_without_blanks() {

@@ -47,8 +47,24 @@ fn form(args: &ConnectArgs) -> Form {
     }
 }
 
+/// Where the lines come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// A person types them, and sees what comes.
+    Terminal,
+    /// They are there already, or another program writes them.
+    Pipe,
+}
+
+fn input(args: &ConnectArgs) -> Input {
+    match form(args) {
+        Form::Screen(_) if io::stdin().is_terminal() => Input::Terminal,
+        _ => Input::Pipe,
+    }
+}
+
 async fn open(args: &ConnectArgs, report: &mut Report) -> Result<WebSocket<Stream>, Failure> {
-    let client = client::client(args)?;
+    let client = client::client(args, input(args))?;
     let opened = client.connect_with_report(report).await;
     if args.verbose {
         eprint!("{}", report::verbose(report, opened.as_ref().err()));
@@ -63,13 +79,13 @@ async fn open(args: &ConnectArgs, report: &mut Report) -> Result<WebSocket<Strea
 /// Has the conversation: with the person at the terminal, or with what is in the pipe.
 async fn talk(ws: WebSocket<Stream>, args: &ConnectArgs, report: &Report, mut output: Output) -> Outcome {
     let kind = if args.session.binary { Kind::Binary } else { Kind::Text };
-    let until = if args.session.once { Until::FirstMessage } else { Until::InputEnds };
+    let until = Until::of(args);
     let plan = Plan { ping: args.session.ping, until };
     let extensions: Vec<_> = report.extensions().collect();
     let told = output.opened(ws.subprotocol(), &extensions.join(", ")).await;
     told.map_err(Failure::local("cannot write to standard output"))?;
 
-    if let (Form::Screen(colours), true) = (form(args), io::stdin().is_terminal()) {
+    if let (Form::Screen(colours), Input::Terminal) = (form(args), input(args)) {
         let connected = if args.verbose { String::new() } else { report::connected(report) + "; " };
         eprintln!("{connected}/help lists the commands");
         let (terminal, requests, output) = Terminal::start(kind, colours);

@@ -3,8 +3,8 @@
 use super::output::{milliseconds, visible};
 use crate::exit::{Exit, Failure};
 use http::StatusCode;
-use http::header::{HeaderMap, SET_COOKIE};
-use sockeye::client::{ConnectError, Phase, Refusal, Report, Timings};
+use http::header::HeaderMap;
+use sockeye::client::{ConnectError, HandshakeError, Phase, Refusal, Report, Timings};
 
 /// Characters of a refusal's body that are shown.
 const SHOWN_BODY: usize = 200;
@@ -40,7 +40,8 @@ pub(super) fn failure(error: &ConnectError) -> Failure {
     let exit = match error {
         _ if error.is_usage() => Exit::Usage,
         ConnectError::Tls(_) | ConnectError::Timeout(Phase::Tls) => Exit::Tls,
-        ConnectError::Handshake(_) | ConnectError::Timeout(Phase::Upgrade) => Exit::Refused,
+        ConnectError::Handshake(HandshakeError::Eof) => Exit::Network, // no answer
+        ConnectError::Handshake(_) => Exit::Refused,
         _ => Exit::Network,
     };
     let says = error.refusal().and_then(first_line).map(|line| format!("\nit says: {line}"));
@@ -49,9 +50,8 @@ pub(super) fn failure(error: &ConnectError) -> Failure {
 
 fn head(status: StatusCode, headers: &HeaderMap) -> impl Iterator<Item = String> {
     let lines = headers.iter().map(|(name, value)| {
-        let is_secret = value.is_sensitive() || *name == SET_COOKIE;
         let shown = String::from_utf8_lossy(value.as_bytes());
-        format!("< {name}: {}\n", if is_secret { "<redacted>".into() } else { visible(&shown) })
+        format!("< {name}: {}\n", if value.is_sensitive() { "<redacted>".into() } else { visible(&shown) })
     });
     [format!("< HTTP/1.1 {status}\n")].into_iter().chain(lines)
 }

@@ -3,22 +3,27 @@
 //! Both directions and the signals are futures of one task, so they share what they must in cells.
 
 use super::output::{Output, described};
+use crate::args::ConnectArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::signals::Signals;
 use sockeye::{
-    CloseCode, CloseFrame, Closed, Event, Initiator, Message, Payload, ReadHalf, WebSocket, WriteHalf,
+    Cause, CloseCode, CloseFrame, Closed, Event, Initiator, Message, Payload, ProtocolError, ReadHalf,
+    Timing, WebSocket, WriteHalf,
 };
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::pending;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 /// Requests that may wait for the connection; then the input waits.
 pub(super) const QUEUE: usize = 64;
+
+/// How long a server may take for its Close before the person who waits is told.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// Something to do with the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +53,12 @@ pub(super) enum Until {
     InputEnds,
     /// When the first message has come.
     FirstMessage,
+}
+
+impl Until {
+    pub(super) fn of(args: &ConnectArgs) -> Self {
+        if args.session.once { Self::FirstMessage } else { Self::InputEnds }
+    }
 }
 
 /// What the directions of one session tell each other.
@@ -80,6 +91,7 @@ where
     let (read, write) = ws.split();
     let shared = Shared::default();
     tokio::select! {
+        biased; // an end that has come goes before one that is given up
         outcome = receive(read, plan.until, &shared, &mut output) => outcome,
         never = send(write, plan.ping, &shared, requests) => match never {},
         () = interrupt(signals, &shared) => Ok(Exit::Interrupted),
@@ -159,6 +171,10 @@ where
     if let Some(frame) = frame {
         shared.closing.set(true);
         let _ = write.close(frame.code, &frame.reason).await; // refused only where it is closing already
+        sleep(UNTOLD).await;
+        if io::stderr().is_terminal() {
+            eprintln!("waiting for the server's Close; Ctrl-C ends");
+        }
     }
     pending().await
 }
@@ -209,13 +225,14 @@ async fn tick(ticks: &mut Option<Interval>) {
     }
 }
 
-/// The first signal closes the connection; ready at the next one, or at the first if it is closing already.
+/// The first signal closes the connection; ready at the next one, or when the server has had its time to close. At the
+/// first if it is closing already.
 async fn interrupt(mut signals: Signals, shared: &Shared) {
     signals.next().await;
     shared.interrupted.set(true);
     if !shared.closing.get() {
         shared.stop(CloseCode::GOING_AWAY);
-        signals.next().await;
+        let _ = timeout(Timing::default().close, signals.next()).await;
     }
 }
 
@@ -260,6 +277,11 @@ impl Shared {
 /// What the end of the connection means for the program's: a failure where it was not clean, and where the server
 /// closed with another code than 1000, 1001 or none, unless it echoes ours.
 fn judge(closed: &Closed) -> Result<(), Failure> {
+    // The limit is the user's: the peer has done nothing wrong.
+    if let Cause::Protocol(ProtocolError::MessageTooBig(limit)) = closed.cause {
+        let told = format_args!("a message is longer than {limit} bytes; raise --max-message to receive it");
+        return Err(Failure::new(Exit::Broken, told));
+    }
     if !closed.is_clean() {
         return Err(Failure::new(Exit::Broken, closed));
     }
@@ -276,7 +298,7 @@ fn judge(closed: &Closed) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sockeye::{Cause, Deadline};
+    use sockeye::Deadline;
 
     #[test]
     fn only_pongs_that_the_user_asked_for_are_printed() {

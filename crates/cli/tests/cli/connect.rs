@@ -42,6 +42,16 @@ fn text_must_be_utf8() {
     let (code, printed, told) = echoed(&[], b"good\n\xff\nnever sent\n");
     assert_eq!((code, printed.as_slice()), (1, &b"good\n"[..]));
     assert_eq!(told, "sockeye: line 2 of the input is not UTF-8; send it with --binary\n");
+
+    let (code, printed, _) = echoed(&["--json"], b"\xff\n");
+    let printed = String::from_utf8(printed).unwrap();
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!((code, lines.len()), (1, 3), "{printed}");
+    assert_eq!(
+        lines[1],
+        r#"{"type":"error","message":"line 1 of the input is not UTF-8; send it with --binary"}"#
+    );
+    assert!(lines[2].starts_with(r#"{"type":"close","code":1001,"#), "{printed}");
 }
 
 #[test]
@@ -80,10 +90,15 @@ fn once_waits_for_an_answer_after_the_end_of_the_input() {
 
 #[test]
 fn once_without_an_answer_is_a_failure() {
-    let url = serve_ws(|mut ws| async move { ws.close(CloseCode::NORMAL, "").await.unwrap() });
-    let ended = Program::connect(&url, &["--once"]).finish();
+    let url = || serve_ws(|mut ws| async move { ws.close(CloseCode::NORMAL, "").await.unwrap() });
+    let ended = Program::connect(&url(), &["--once"]).finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (8, ""));
     assert_eq!(ended.stderr, "sockeye: the connection ended before a message came\n");
+
+    let ended = Program::connect(&url(), &["--once", "--json"]).finish();
+    let lines: Vec<_> = ended.stdout.lines().skip(1).collect();
+    assert_eq!(lines[0], r#"{"type":"error","message":"the connection ended before a message came"}"#);
+    assert!(lines[1].starts_with(r#"{"type":"close","code":1000,"#) && lines.len() == 2, "{lines:?}");
 }
 
 #[test]
@@ -102,6 +117,7 @@ fn json_tells_every_event() {
         r#"{"type":"pong","data":"unasked"}"#,
         r#"{"type":"text","data":"a\"b\n"}"#,
         r#"{"type":"binary","base64":"AP8="}"#,
+        r#"{"type":"error","message":"the server closed with 4000: enough"}"#,
         r#"{"type":"close","code":4000,"reason":"enough","clean":true,"initiator":"remote"}"#,
     ];
     assert_eq!(String::from_utf8(printed).unwrap().lines().collect::<Vec<_>>(), expected);
@@ -135,6 +151,19 @@ fn an_interrupt_closes_with_1001() {
     client.signal("INT");
     assert_eq!(client.wait().0, 130);
     assert_eq!(ended.recv().unwrap(), CloseCode::GOING_AWAY);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_person_is_told_that_the_server_does_not_close() {
+    let url = serve_ws(|ws| async move {
+        std::future::pending::<()>().await;
+        drop(ws);
+    });
+    let mut client = Program::connect_below_terminal(&url);
+    assert_eq!(client.line().trim_end(), "waiting for the server's Close; Ctrl-C ends");
+    client.write("\u{3}"); // the key
+    assert_eq!(client.wait().0, 130);
 }
 
 #[test]
@@ -175,17 +204,18 @@ fn headers_and_credentials_are_sent_but_not_shown() {
     let server = Server::new().origin(OriginPolicy::any());
     let url = serve(server, |handshake, _| async move {
         let headers = handshake.request().headers();
-        let names = ["x-test", "x-token", "authorization", "origin"];
+        let names = ["x-test", "x-token", "authorization", "origin", "host"];
         let values: Vec<_> = names.iter().map(|name| headers[*name].to_str().unwrap().to_owned()).collect();
         let mut ws = handshake.accept().await.unwrap();
         ws.send(values.join("|")).await.unwrap();
         ws.close(CloseCode::NORMAL, "").await.unwrap();
     });
     let url = url.replace("ws://", "ws://ann:other@");
-    let arguments = ["-H", "X-Test: one two", "-H", "X-Token: hunter2", "--auth", "ann:hunter2"];
+    let arguments =
+        ["-H", "X-Test: one two", "-H", "X-Token: hunter2", "-H", "Host: b.example", "--auth", "ann:hunter2"];
     let client = Program::connect(&url, &[&arguments[..], &["--origin", "https://a.example", "-v"]].concat());
     let ended = client.finish();
-    assert_eq!(ended.stdout, "one two|hunter2|Basic YW5uOmh1bnRlcjI=|https://a.example\n");
+    assert_eq!(ended.stdout, "one two|hunter2|Basic YW5uOmh1bnRlcjI=|https://a.example|b.example\n");
     assert_eq!(ended.code, 0);
     for shown in ["> GET / HTTP/1.1", "> x-test: one two", "< HTTP/1.1 101 Switching Protocols", "upgrade "] {
         assert!(ended.stderr.to_lowercase().contains(&shown.to_lowercase()), "{shown}: {}", ended.stderr);
@@ -194,6 +224,23 @@ fn headers_and_credentials_are_sent_but_not_shown() {
     for secret in ["hunter2", "other", "YW5u"] {
         assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn tokens_in_the_query_and_among_the_subprotocols_are_not_shown() {
+    let server = Server::new().subprotocols(Subprotocols::server_order(["chat"]).unwrap());
+    let url = serve(server, |handshake, _| async move {
+        let seen = handshake.request().query().unwrap_or_default().to_owned();
+        let mut ws = handshake.accept().await.unwrap();
+        ws.send(seen).await.unwrap();
+        ws.close(CloseCode::NORMAL, "").await.unwrap();
+    });
+    let offered = ["--subprotocol", "chat", "--subprotocol", "hunter3", "-v"];
+    let ended = Program::connect(&format!("{url}?token=hunter2"), &offered).finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "token=hunter2\n"));
+    assert!(ended.stderr.contains("> GET /?token=<redacted> HTTP/1.1\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(", subprotocol chat\n"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter"), "{}", ended.stderr);
 }
 
 #[test]

@@ -54,6 +54,13 @@ fn man_pages_name_every_flag_and_exit_code() {
     assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
     assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
     assert!(connect.contains("130"), "{connect}");
+    for (text, title, has_commands) in
+        [(&program, "sockeye", true), (&connect, "sockeye-connect", false), (&echo, "sockeye-echo", false)]
+    {
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(text.contains(&format!(".TH {title} 1  \"sockeye {version}\"")), "{text}");
+        assert_eq!(text.contains(".SH SUBCOMMANDS"), has_commands, "{text}");
+    }
     assert_eq!(sockeye(["man", "nothing"]).code, 2);
 }
 

@@ -111,8 +111,16 @@ fn what_is_not_http_is_refused() {
 fn a_silent_server_is_given_up() {
     let url = serve_tcp(|mut tcp| drop(tcp.read_to_end(&mut Vec::new())));
     let ended = sockeye(["connect", &url, "--connect-timeout", "0.05"]);
-    assert_eq!(ended.code, 5);
+    assert_eq!(ended.code, 3);
     assert!(ended.stderr.contains("in time"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_server_that_hangs_up_has_not_answered() {
+    let ended = connect(&answering(""));
+    assert_eq!(ended.code, 3);
+    assert!(ended.stderr.contains("before it answered"), "{}", ended.stderr);
+    assert_eq!(connect(&answering("HTTP/1.1 twenty")).code, 3, "half an answer");
 }
 
 #[test]
@@ -144,5 +152,7 @@ fn a_message_above_the_limit_ends_the_connection() {
         });
         let ended = Program::connect(&url, &["--max-message", limit]).finish();
         assert_eq!(ended.code, expected, "{limit}: {}", ended.stderr);
+        let told = "sockeye: a message is longer than 3 bytes; raise --max-message to receive it\n";
+        assert_eq!(ended.stderr, if expected == 0 { "" } else { told });
     }
 }

@@ -31,7 +31,21 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    /// `sockeye connect` on a terminal that shows what goes to standard error, its own input and output elsewhere.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn connect_below_terminal(url: &str) -> Self {
+        let program = env!("CARGO_BIN_EXE_sockeye");
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{program} connect {url} </dev/null >/dev/null"), "/dev/null"]);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         let stderr = BufReader::new(child.stderr.take().expect("is piped"));

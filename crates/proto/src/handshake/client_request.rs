@@ -68,11 +68,11 @@ impl ClientRequest {
         Ok(request.credentials(&percent_decode(user), &percent_decode(password)))
     }
 
-    /// Adds a header. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one. A value that is
-    /// marked as sensitive is never shown by `Debug`.
+    /// Adds a header. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one, and `Host` the one that
+    /// follows from the address. A value that is marked as sensitive is never shown by `Debug`.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         let value = guarded(&name, value);
-        if [header::AUTHORIZATION, header::COOKIE, header::ORIGIN].contains(&name) {
+        if [header::AUTHORIZATION, header::COOKIE, header::HOST, header::ORIGIN].contains(&name) {
             self.headers.insert(name, value);
         } else {
             self.headers.append(name, value);
@@ -125,10 +125,10 @@ impl ClientRequest {
 
     /// The bytes to write, once every part is found right.
     pub(super) fn encode(&self, key: &str) -> Result<Vec<u8>, HandshakeError> {
-        self.headers.keys().try_for_each(check_free)?;
+        self.headers.keys().filter(|name| *name != header::HOST).try_for_each(check_free)?;
         let mut output = format!("GET {} HTTP/1.1\r\n", self.target).into_bytes();
         let own = [
-            (header::HOST, self.host_value()),
+            (header::HOST, self.host_value()?),
             (header::UPGRADE, "websocket".to_owned()),
             (header::CONNECTION, "Upgrade".to_owned()),
             (header::SEC_WEBSOCKET_KEY, key.to_owned()),
@@ -141,19 +141,23 @@ impl ClientRequest {
             let value = HeaderValue::from_str(value).map_err(|_| HandshakeError::Host)?;
             write_header(name, &value, &mut output);
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != header::HOST) {
             write_header(name, value, &mut output);
         }
         output.extend_from_slice(b"\r\n");
         Ok(output)
     }
 
-    /// The host, and the port unless it is the scheme's own (RFC 6455 4.1).
-    fn host_value(&self) -> String {
-        match self.authority.port {
+    /// The host that was asked for; else the address's, with the port unless it is the scheme's own (RFC 6455 4.1).
+    fn host_value(&self) -> Result<String, HandshakeError> {
+        if let Some(value) = self.headers.get(header::HOST) {
+            let host = value.to_str().ok().filter(|host| Authority::parse(host).is_some());
+            return host.map(str::to_owned).ok_or(HandshakeError::Host);
+        }
+        Ok(match self.authority.port {
             Some(port) if port != self.default_port() => format!("{}:{port}", self.authority.host),
             _ => self.authority.host.clone(),
-        }
+        })
     }
 
     fn subprotocols_value(&self) -> Result<String, HandshakeError> {

@@ -17,7 +17,7 @@ const SHORT: usize = 64;
 #[inline]
 pub fn mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let len = bytes.len();
-    if len < SHORT {
+    if is_short(len) {
         by_words(bytes, key)
     } else {
         long(bytes, key)

@@ -28,7 +28,8 @@ pub enum ConnectError {
     Tls(TlsError),
     /// The opening handshake failed: by the request or by the answer, a [refusal](Self::refusal) among others.
     Handshake(HandshakeError),
-    /// The time for connecting (`connect_timeout`), or for the opening handshake (`HeadLimits::timeout`), passed.
+    /// The time for connecting (`connect_timeout`), or within it for the opening handshake (`HeadLimits::timeout`),
+    /// passed.
     Timeout(Phase),
     /// The transport failed during the opening handshake.
     Io(io::Error),
@@ -96,7 +97,7 @@ impl fmt::Display for ConnectError {
                     let comma = if position > 0 { ", " } else { "" };
                     write!(f, "{comma}{address} ({error})")?;
                 }
-                f.write_str("; check that a server listens there")
+                write!(f, "; {}", way_out(failures))
             }
             #[cfg(feature = "tls")]
             Self::Tls(error) => error.fmt(f),
@@ -115,6 +116,18 @@ impl fmt::Display for ConnectError {
                 write!(f, "the connection failed during the opening handshake: {error}; try again")
             }
         }
+    }
+}
+
+/// What to do about addresses that took no connection. One that refuses is there: it says the most.
+fn way_out(failures: &[(SocketAddr, io::Error)]) -> &'static str {
+    let any = |kinds: &[io::ErrorKind]| failures.iter().any(|(_, error)| kinds.contains(&error.kind()));
+    if any(&[io::ErrorKind::ConnectionRefused]) {
+        "check that a server listens there"
+    } else if any(&[io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable]) {
+        "check the network"
+    } else {
+        "check host, port and firewall"
     }
 }
 
@@ -157,5 +170,29 @@ impl From<io::Error> for ConnectError {
 impl From<TlsError> for ConnectError {
     fn from(error: TlsError) -> Self {
         Self::Tls(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+
+    #[test]
+    fn each_cause_has_its_way_out() {
+        let cases = [
+            (&[ConnectionRefused][..], "check that a server listens there"),
+            (&[NetworkUnreachable, ConnectionRefused], "check that a server listens there"),
+            (&[TimedOut, NetworkUnreachable], "check the network"),
+            (&[HostUnreachable], "check the network"),
+            (&[TimedOut], "check host, port and firewall"),
+        ];
+        for (kinds, way_out) in cases {
+            let address = SocketAddr::from(([127, 0, 0, 1], 9001));
+            let failures = kinds.iter().map(|kind| (address, (*kind).into())).collect();
+            let told = ConnectError::Tcp(failures).to_string();
+            assert!(told.starts_with("could not connect to 127.0.0.1:9001 ("), "{told}");
+            assert!(told.ends_with(&format!("); {way_out}")), "{told}");
+        }
     }
 }

@@ -25,6 +25,7 @@ use sockeye_proto::handshake::ClientRequest;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// Where and how a client connects; cheap to clone, good for any number of connections.
 ///
@@ -66,7 +67,7 @@ impl Client {
     pub fn new(url: &str) -> Result<Self, UrlError> {
         Ok(Self {
             request: url::parse(url)?,
-            secrets: vec![header::AUTHORIZATION],
+            secrets: vec![header::AUTHORIZATION, header::SEC_WEBSOCKET_PROTOCOL],
             limits: Arc::default(),
             head: HeadLimits::default(),
             connect_timeout: Self::CONNECT_TIMEOUT,
@@ -75,7 +76,8 @@ impl Client {
         })
     }
 
-    /// Adds a header to the request. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one.
+    /// Adds a header to the request. A further `Authorization`, `Cookie` or `Origin` replaces the earlier one, and `Host`
+    /// the one that follows from the address; where to connect, and the name that TLS checks, stay the address's.
     ///
     /// The values of credentials, and those marked [sensitive](HeaderValue::set_sensitive), are shown nowhere. A header
     /// that belongs to the handshake fails the connecting.
@@ -129,7 +131,9 @@ impl Client {
         self
     }
 
-    /// How long name look-up, TCP and TLS may take together. Default [`CONNECT_TIMEOUT`](Self::CONNECT_TIMEOUT).
+    /// How long name look-up, TCP, TLS and the opening handshake may take together. Default
+    /// [`CONNECT_TIMEOUT`](Self::CONNECT_TIMEOUT). The handshake's own time
+    /// ([`HeadLimits::timeout`]) counts within it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -152,17 +156,20 @@ impl Client {
     pub async fn connect_with_report(&self, report: &mut Report) -> Result<WebSocket<Stream>, ConnectError> {
         *report = Report::default();
         self.request.check()?;
+        let start = Instant::now();
         let io = connect::connect(self, report).await?;
-        upgrade::upgrade(self, io, report).await
+        let mut head = self.head;
+        head.timeout = head.timeout.min(self.connect_timeout.saturating_sub(start.elapsed()));
+        upgrade::upgrade(self, io, head, report).await
     }
 
     /// Does the opening handshake on a transport that is connected already: a tunnel, a Unix socket, a pipe in a test.
-    /// TLS, if there is any, is the transport's own.
+    /// TLS, if there is any, is the transport's own; of the deadlines only [`HeadLimits::timeout`] counts.
     pub async fn upgrade<S>(&self, io: S) -> Result<WebSocket<S>, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        upgrade::upgrade(self, io, &mut Report::default()).await
+        upgrade::upgrade(self, io, self.head, &mut Report::default()).await
     }
 
     fn map_request(mut self, map: impl FnOnce(ClientRequest) -> ClientRequest) -> Self {

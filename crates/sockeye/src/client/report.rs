@@ -15,9 +15,12 @@ pub struct Report {
     pub timings: Timings,
     /// What TLS agreed on.
     pub tls: Option<TlsReport>,
-    /// The head of the request, as it was sent but for credentials: their values are `<redacted>`.
+    /// The head of the request, as it was sent but for what may be a credential, which is `<redacted>`: the values of
+    /// such headers and those in the query, and the subprotocols that were offered. Browsers can send a token in no
+    /// other way than the last two.
     pub request: String,
-    /// The headers of the answer that accepted; those of a refusal are in the error. `Set-Cookie` is marked sensitive.
+    /// The headers of the answer that accepted; those of a refusal are in the error. In both, `Set-Cookie` is
+    /// marked sensitive.
     pub response: HeaderMap,
 }
 
@@ -62,15 +65,6 @@ impl Report {
     pub(super) fn set_request(&mut self, head: &[u8], secrets: &[HeaderName]) {
         self.request = redacted(&String::from_utf8_lossy(head), secrets);
     }
-
-    pub(super) fn set_response(&mut self, mut headers: HeaderMap) {
-        for (name, value) in &mut headers {
-            if name == header::SET_COOKIE {
-                value.set_sensitive(true);
-            }
-        }
-        self.response = headers;
-    }
 }
 
 #[cfg(feature = "tls")]
@@ -97,38 +91,52 @@ pub(super) async fn timed<T>(duration: &mut Option<Duration>, work: impl Future<
 
 fn redacted(head: &str, secrets: &[HeaderName]) -> String {
     let is_secret = |name: &str| secrets.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_str()));
-    head.split_inclusive("\r\n")
-        .map(|line| match line.split_once(": ") {
-            Some((name, _)) if is_secret(name) => format!("{name}: <redacted>\r\n"),
-            _ => line.to_owned(),
-        })
-        .collect()
+    let (request_line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+    let headers = headers.split_inclusive("\r\n").map(|line| match line.split_once(": ") {
+        Some((name, _)) if is_secret(name) => format!("{name}: <redacted>\r\n"),
+        _ => line.to_owned(),
+    });
+    [without_query_values(request_line), "\r\n".to_owned()].into_iter().chain(headers).collect()
+}
+
+/// `GET /chat?room=1 HTTP/1.1` with `room=<redacted>`: no list of names would tell what is a secret.
+fn without_query_values(request_line: &str) -> String {
+    let Some((path, rest)) = request_line.split_once('?') else { return request_line.to_owned() };
+    let (query, version) = rest.rsplit_once(' ').unwrap_or((rest, ""));
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) => format!("{name}=<redacted>"),
+        None if part.is_empty() => String::new(),
+        None => "<redacted>".to_owned(),
+    });
+    format!("{path}?{} {version}", parts.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn only_the_values_of_credentials_are_left_out() {
-        let head = "GET /?Authorization: x HTTP/1.1\r\nAuthorization: Basic YTpi\r\nX-Key: k\r\nOrigin: http://a\r\n\r\n";
+        let head = "GET / HTTP/1.1\r\nAuthorization: Basic YTpi\r\nX-Key: k\r\nOrigin: http://a\r\n\r\n";
         let secrets = [header::AUTHORIZATION, HeaderName::from_static("x-key")];
         assert_eq!(
             redacted(head, &secrets),
-            "GET /?Authorization: x HTTP/1.1\r\nAuthorization: <redacted>\r\nX-Key: <redacted>\r\nOrigin: http://a\r\n\r\n"
+            "GET / HTTP/1.1\r\nAuthorization: <redacted>\r\nX-Key: <redacted>\r\nOrigin: http://a\r\n\r\n"
         );
     }
 
     #[test]
-    fn cookies_of_the_answer_are_sensitive() {
-        let mut report = Report::default();
-        let headers = [
-            (header::SET_COOKIE, HeaderValue::from_static("id=hunter2")),
-            (header::SERVER, HeaderValue::from_static("plain")),
+    fn no_value_of_the_query_is_shown() {
+        let cases = [
+            ("/", "/"),
+            ("/?", "/?"),
+            ("/?hunter2", "/?<redacted>"),
+            ("/chat?room=1&token=hunter2==", "/chat?room=<redacted>&token=<redacted>"),
+            ("/?a=&b=hunter2?c=d:%20/&&e", "/?a=<redacted>&b=<redacted>&&<redacted>"),
         ];
-        report.set_response(headers.into_iter().collect());
-        let shown = format!("{report:?}");
-        assert!(!shown.contains("hunter2") && shown.contains("plain"), "{shown}");
+        for (target, shown) in cases {
+            let head = |target| format!("GET {target} HTTP/1.1\r\nOrigin: http://a/?b=c\r\n\r\n");
+            assert_eq!(redacted(&head(target), &[]), head(shown), "{target}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::timer;
 use crate::websocket::{Parts, WebSocket};
 use bytes::BytesMut;
 use sockeye_proto::connection::Setup;
-use sockeye_proto::handshake::{ClientHandshake, HandshakeError, Response};
+use sockeye_proto::handshake::{ClientHandshake, HandshakeError, HeadLimits, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
 
@@ -17,11 +17,11 @@ const FIRST_READ: usize = 1024;
 pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     client: &Client,
     mut io: S,
+    limits: HeadLimits,
     report: &mut Report,
 ) -> Result<WebSocket<S>, ConnectError> {
     let nonce = rand::random(); // RFC 6455 4.1: 16 random bytes, new for every connection
-    let (mut handshake, request) =
-        ClientHandshake::new(client.request.clone(), client.head, nonce, timer::now())?;
+    let (mut handshake, request) = ClientHandshake::new(client.request.clone(), limits, nonce, timer::now())?;
     report.set_request(&request, &client.secrets);
     let deadline = handshake.poll_timeout();
     let mut rest = BytesMut::with_capacity(FIRST_READ);
@@ -34,7 +34,7 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(response) => response?,
         Err(_) => return Err(handshake.handle_timeout(deadline).unwrap_or(HandshakeError::Timeout).into()),
     };
-    report.set_response(response.headers);
+    report.response = response.headers;
     let setup = Setup {
         limits: client.limits.clone(),
         codecs: response.codecs,

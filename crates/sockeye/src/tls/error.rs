@@ -38,6 +38,8 @@ pub enum TlsError {
     NotYetValid,
     /// Client: the certificate is for other names than the host's: these.
     WrongName(Vec<String>),
+    /// The certificate is an authority's, which only issues others: an end of a connection cannot show it.
+    Authority,
     /// The certificate has another fault.
     Certificate(CertificateError),
     /// The peer does not speak TLS.
@@ -117,6 +119,8 @@ impl From<CertificateError> for TlsError {
             CertificateError::NotValidForNameContext { presented, .. } => {
                 Self::WrongName(presented.iter().map(|name| bare(name)).collect())
             }
+            // The verifier's own error, which rustls passes on boxed; its crate is no dependency of ours.
+            CertificateError::Other(ref other) if other.to_string() == "CaUsedAsEndEntity" => Self::Authority,
             fault => Self::Certificate(fault),
         }
     }
@@ -138,7 +142,7 @@ impl fmt::Display for TlsError {
             Self::File { path, error } => write!(f, "cannot read {}: {error}", path.display()),
             Self::Pem { name, fault } => write!(f, "{name} {fault}"),
             Self::Identity(error) => {
-                write!(f, "the certificate cannot be used with this key: {error}; give the key it was made for")
+                write!(f, "the certificate cannot be used with this key: {}; give the key it was made for", words(error))
             }
             Self::Name(host) => write!(f, "no certificate can be for {host:?}; connect by a host name or an address"),
             Self::UnknownIssuer => f.write_str(
@@ -156,7 +160,11 @@ impl fmt::Display for TlsError {
                 "the server's certificate is not for this host but for {}; connect by that name",
                 names.join(", ")
             ),
+            Self::Authority => f.write_str(
+                "the certificate is an authority's (CA), not a server's; make it with basicConstraints=CA:FALSE",
+            ),
             Self::Certificate(fault) => {
+                let fault = certificate_words(fault);
                 write!(f, "the certificate is not acceptable: {fault}; have it made anew, with a root you trust")
             }
             Self::NotTls => f.write_str("the peer does not speak TLS; use ws:// for this server, or another port"),
@@ -165,9 +173,11 @@ impl fmt::Display for TlsError {
             }
             Self::Refused(alert) => write!(
                 f,
-                "the peer does not take this end's certificate (alert {alert:?}); show one from an issuer that it trusts"
+                "the peer does not take this end's certificate ({}); show one from an issuer that it trusts",
+                alert_words(*alert)
             ),
             Self::Protocol(error) => {
+                let error = words(error);
                 write!(f, "the TLS handshake failed: {error}; check which TLS versions and certificates the peer wants")
             }
             Self::Eof => f.write_str(
@@ -182,6 +192,64 @@ impl fmt::Display for TlsError {
     }
 }
 
+/// What an error of rustls says, without the names of its variants: `Debug` has those.
+fn words(error: &Error) -> &'static str {
+    match error {
+        Error::AlertReceived(alert) => alert_words(*alert),
+        Error::InvalidCertificate(fault) => certificate_words(fault),
+        Error::PeerIncompatible(_) => "the peer has no TLS version or cipher suite in common with this end",
+        Error::NoApplicationProtocol => "the peer speaks none of the application protocols",
+        Error::InconsistentKeys(_) => "they do not belong together",
+        Error::InvalidMessage(_)
+        | Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::DecryptError
+        | Error::PeerSentOversizedRecord => "the peer breaks the rules of TLS",
+        Error::NoCertificatesPresented => "the peer showed no certificate",
+        _ => "the TLS library cannot go on",
+    }
+}
+
+fn certificate_words(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::BadEncoding => "it cannot be read",
+        CertificateError::Revoked => "it was revoked",
+        CertificateError::BadSignature => "its signature is wrong",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "it is for another purpose"
+        }
+        CertificateError::UnhandledCriticalExtension => "it has a critical extension that is not known",
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it is signed with an algorithm that is not supported"
+        }
+        CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => "whether it was revoked cannot be told",
+        _ => "it or one on the way to its root breaks the rules for certificates",
+    }
+}
+
+/// What a peer's alert means (RFC 8446 6.2).
+fn alert_words(alert: AlertDescription) -> &'static str {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::BadCertificate => "it finds the certificate bad",
+        Alert::UnsupportedCertificate => "it does not support such certificates",
+        Alert::CertificateRevoked => "it says that the certificate was revoked",
+        Alert::CertificateExpired => "it says that the certificate has expired",
+        Alert::UnknownCA => "it does not know the issuer",
+        Alert::AccessDenied => "it denies access",
+        Alert::ProtocolVersion => "the peer wants another TLS version",
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => "the peer wants other parameters of TLS",
+        Alert::UnrecognisedName => "the peer does not know the host's name",
+        Alert::NoApplicationProtocol => "the peer does not speak HTTP/1.1",
+        Alert::InternalError => "the peer failed",
+        _ => "the peer does not go on",
+    }
+}
+
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -193,21 +261,4 @@ impl std::error::Error for TlsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn becomes_the_failure_of_a_transport() {
-        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        for (error, kind) in [
-            (TlsError::Io(io::ErrorKind::ConnectionReset.into()), io::ErrorKind::ConnectionReset),
-            (TlsError::Eof, io::ErrorKind::UnexpectedEof),
-            (TlsError::Timeout, io::ErrorKind::TimedOut),
-            (TlsError::File { path: "key.pem".into(), error: denied() }, io::ErrorKind::PermissionDenied),
-            (TlsError::NotTls, io::ErrorKind::InvalidData),
-        ] {
-            assert_eq!(io::Error::from(error).kind(), kind);
-        }
-        assert_eq!(io::Error::from(TlsError::NotTls).to_string(), TlsError::NotTls.to_string());
-    }
-}
+mod tests;

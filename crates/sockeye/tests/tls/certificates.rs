@@ -28,6 +28,10 @@ impl Authority {
         self.0.pem()
     }
 
+    pub(crate) fn key(&self) -> String {
+        self.0.key().serialize_pem()
+    }
+
     /// A certificate for names and addresses.
     pub(crate) fn issue(&self, names: &[&str]) -> Identity {
         self.issue_with(names, |_| {})

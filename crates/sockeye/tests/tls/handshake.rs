@@ -147,6 +147,17 @@ async fn a_certificate_for_another_purpose_is_refused() {
     assert!(matches!(error, TlsError::Certificate(_)), "{error:?}");
 }
 
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[tokio::test]
+async fn an_authority_that_serves_by_itself_is_told_how_to_do_better() {
+    let authority = Authority::new();
+    let own = Identity { chain: authority.pem(), key: authority.key() };
+    let (address, _served) = echo(own.server()).await;
+    let error = tls_error(talk(&client("localhost", address, authority.trusted())).await);
+    assert!(matches!(error, TlsError::Authority), "{error:?}");
+    assert!(error.to_string().ends_with("make it with basicConstraints=CA:FALSE"), "{error}");
+}
+
 #[tokio::test]
 async fn any_certificate_is_taken_only_by_who_asks_for_it() {
     let (address, served) = echo(Authority::new().issue(&["other.example"]).server()).await;
@@ -251,6 +262,28 @@ async fn a_server_that_is_silent_under_tls_meets_the_deadline() {
     let (connected, _tcp) = tokio::join!(client.connect(), silent);
     let error = connected.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout(Phase::Tls)), "{error:?}");
+}
+
+#[tokio::test]
+async fn all_phases_share_one_deadline() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client("localhost", listener.local_addr().unwrap(), authority.trusted());
+    let slow = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+        let mut stream = authority.issue(&["localhost"]).server().accept(tcp).await.unwrap();
+        stream.read_u8().await.unwrap();
+        tokio::time::pause();
+        stream // and time goes on to the deadline
+    };
+    let start = tokio::time::Instant::now();
+    let (connected, _stream) = tokio::join!(client.connect(), slow);
+    let error = connected.unwrap_err();
+    assert!(matches!(error, ConnectError::Timeout(Phase::Upgrade)), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 10);
 }
 
 #[tokio::test]

@@ -70,8 +70,8 @@ impl Output {
     pub(super) async fn closed(&mut self, closed: &Closed, outcome: &Outcome) -> io::Result<()> {
         match self.form {
             Form::Json => {
-                if !closed.is_clean() {
-                    self.line(json::error(&closed.to_string())).await?;
+                if let Err(failure) = outcome {
+                    self.line(json::error(&failure.message)).await?;
                 }
                 self.line(json::closed(closed)).await?;
             }

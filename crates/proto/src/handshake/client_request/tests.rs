@@ -164,10 +164,20 @@ fn percent_signs_are_decoded_where_two_digits_follow() {
 }
 
 #[test]
+fn another_host_may_be_asked_for() {
+    let asking = |host| request("wss://10.0.0.1:8443/").header(header::HOST, HeaderValue::from_static(host));
+    let request = asking("a.example").header(header::HOST, HeaderValue::from_static("b.example:444"));
+    assert!(written(&request).unwrap().starts_with("GET / HTTP/1.1\r\nHost: b.example:444\r\nUpgrade: "));
+    assert_eq!(lines(&request, "Host").len() + lines(&request, "host").len(), 1);
+    assert_eq!((request.host(), request.port()), ("10.0.0.1", 8443));
+    for bad in ["", "a b", "ann@a", "a/b", "a, b", "a:x"] {
+        assert_eq!(written(&asking(bad)).unwrap_err(), HandshakeError::Host, "{bad}");
+    }
+}
+
+#[test]
 fn headers_of_the_handshake_cannot_be_set() {
-    for name in
-        ["host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-protocol", "content-length"]
-    {
+    for name in ["upgrade", "connection", "sec-websocket-key", "sec-websocket-protocol", "content-length"] {
         let name = HeaderName::from_static(name);
         let request = request("ws://a").header(name.clone(), HeaderValue::from_static("x"));
         let error = written(&request).unwrap_err();
