@@ -152,6 +152,11 @@ mod tests {
     }
 
     #[test]
+    fn is_shown_as_a_byte_string() {
+        assert_eq!(format!("{:?}", Payload::from(b"a\n\xff")), r#"b"a\n\xff""#);
+    }
+
+    #[test]
     fn short_copies_own_no_buffer() {
         assert!(matches!(Payload::copy_from_slice(&[1; INLINE]).0, Repr::Inline { .. }));
         assert!(matches!(Payload::copy_from_slice(&[1; INLINE + 1]).0, Repr::Shared(_)));
