@@ -210,6 +210,33 @@ async fn a_reader_that_was_dropped_unread_has_taken_nothing() {
     assert_eq!(ws.stats().discarded, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_message_that_is_not_asked_for_is_skipped_and_counted() {
+    let (mut peer, mut ws) = open(duplex(1024)).await;
+    for count in 1..3 {
+        peer.write_all(&frame(0x02, b"begun")).await.unwrap();
+        let mut reader = ws.recv_message().await.unwrap().unwrap();
+        assert!(reader.next().await.unwrap().is_some());
+        peer.write_all(&[frame(0x00, b"more"), frame(0x80, b"end"), frame(0x81, b"next")].concat())
+            .await
+            .unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some("next".into()));
+        assert_eq!(ws.stats().discarded, count);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_come_while_close_waits_are_counted() {
+    let (mut peer, mut ws) = open(duplex(1024)).await;
+    let close = frame(0x88, &1000u16.to_be_bytes());
+    peer.write_all(&[frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three"), close].concat())
+        .await
+        .unwrap();
+    ws.close(CloseCode::NORMAL, "").await.unwrap();
+    assert_eq!(ws.stats().discarded, 3);
+    assert!(ws.closed().unwrap().is_clean());
+}
+
 #[tokio::test]
 async fn a_shutdown_reaches_a_handler_that_only_sends() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
