@@ -180,6 +180,18 @@ async fn a_sender_has_room_for_one_message_at_least() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sender_knows_when_the_connection_has_ended() {
+    let (peer, mut ws) = open(duplex(1024)).await;
+    let sender = ws.sender(1);
+    assert!(!sender.is_closed());
+    drop(peer);
+    ws.recv().await.unwrap_err();
+    assert!(sender.is_closed());
+    assert_eq!(sender.try_send("late").unwrap_err().reason, Refusal::Closed);
+    assert_eq!(sender.send("late").await.unwrap_err().reason, Refusal::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_tells_its_error_once() {
     let (peer, mut ws) = open(duplex(1024)).await;
     drop(peer);
