@@ -160,4 +160,10 @@ mod tests {
         });
         assert_eq!(made.load(Ordering::SeqCst), 2);
     }
+
+    #[test]
+    fn is_shown_without_its_content() {
+        let shown = format!("{:?}", Prepared::new("hunter2"));
+        assert!(shown.contains("Text") && shown.contains("len: 7") && !shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -117,11 +117,8 @@ impl Outbound {
     }
 
     fn refusal_of_message(&self, len: usize) -> Option<Refusal> {
-        match self.refusal(len) {
-            Some(Refusal::Closed) => Some(Refusal::Closed),
-            _ if self.open.is_some() => Some(Refusal::MessageOpen),
-            refusal => refusal,
-        }
+        // No message is open on a connection that is closing.
+        if self.open.is_some() { Some(Refusal::MessageOpen) } else { self.refusal(len) }
     }
 }
 
