@@ -5,7 +5,7 @@ mod support;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use sockeye::server::{Listener, Route, Server};
-use sockeye::{CloseCode, Error, Message, Refusal, WebSocket};
+use sockeye::{CloseCode, CloseFrame, Error, Kind, Message, Prepared, Refusal, WebSocket};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -247,6 +247,42 @@ async fn messages_that_come_while_close_waits_are_counted() {
     ws.close(CloseCode::NORMAL, "").await.unwrap();
     assert_eq!(ws.stats().discarded, 3);
     assert!(ws.closed().unwrap().is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prepared_message_leaves_on_every_way_out() {
+    let (mut peer, mut ws) = open(duplex(1024)).await;
+    let prepared = Prepared::new("to all");
+    ws.feed_prepared(&prepared).await.unwrap();
+    ws.flush().await.unwrap();
+    ws.sender(1).send(&prepared).await.unwrap();
+    let (mut reader, mut writer) = ws.split();
+    writer.feed_prepared(&prepared).await.unwrap();
+    let receiving = tokio::spawn(async move { reader.recv().await.is_ok() });
+    writer.flush().await.unwrap();
+    let said = frames(&read_for_long(&mut peer).await);
+    assert_eq!(said, vec![(0x81, b"to all".to_vec()); 3]);
+    assert!(!receiving.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_pieces_may_be_resumed_or_aborted() {
+    let (mut peer, mut ws) = open(duplex(1024)).await;
+    assert!(ws.resume_message().is_none());
+    let mut writer = ws.send_message(Kind::Text).await.unwrap();
+    assert_eq!(writer.kind(), Kind::Text);
+    writer.write("once ").await.unwrap();
+    assert_eq!(ws.send("between").await.unwrap_err().reason, Refusal::MessageOpen);
+    ws.resume_message().unwrap().finish("upon").await.unwrap();
+    ws.send_message(Kind::Binary).await.unwrap().write("a time").await.unwrap();
+    let frame = CloseFrame::new(CloseCode::new(4001), "no more");
+    ws.resume_message().unwrap().abort(frame).await.unwrap();
+    let said = frames(&read_for_long(&mut peer).await);
+    let (firsts, payloads): (Vec<u8>, Vec<Vec<u8>>) = said.into_iter().unzip();
+    assert_eq!(firsts, [0x01, 0x80, 0x02, 0x88]);
+    assert_eq!(payloads[..3], [b"once ".to_vec(), b"upon".to_vec(), b"a time".to_vec()]);
+    assert_eq!(payloads[3][..2], 4001u16.to_be_bytes());
+    assert_eq!(ws.send("late").await.unwrap_err().reason, Refusal::Closed);
 }
 
 #[tokio::test]
