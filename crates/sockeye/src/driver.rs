@@ -203,7 +203,7 @@ impl<T: Transport> Driver<T> {
             self.transport.set_must_flush(MustFlush::Yes);
             let fed = self.transport.outlet(cx, |outlet, _| {
                 let fed = outlet.queue(|outbound| mailbox.feed(outbound));
-                outlet.is_awaited = fed.is_err();
+                outlet.is_awaited = fed == Err(Refusal::MessageOpen);
                 fed
             });
             if let Err(refusal) = fed {

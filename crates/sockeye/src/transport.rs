@@ -59,7 +59,7 @@ pub(crate) struct Outlet<W> {
     pub(crate) writer: W,
     /// Bytes were handed to the transport that it may hold back until it is flushed.
     pub(crate) unflushed: bool,
-    /// The reading task has something to send for which there was no room.
+    /// The reading task has something to send, once the message that is open for pieces has ended.
     pub(crate) is_awaited: bool,
 }
 

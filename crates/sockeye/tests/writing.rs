@@ -5,7 +5,10 @@ mod support;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use sockeye::server::{Listener, Route, Server};
-use sockeye::{CloseCode, CloseFrame, Error, Kind, Message, Prepared, Refusal, WebSocket};
+use sockeye::{
+    Cause, CloseCode, CloseFrame, Deadline, Error, KeepAlive, Kind, Limits, Message, Prepared, Refusal,
+    WebSocket,
+};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -51,6 +54,23 @@ async fn the_reading_half_writes_on_what_a_dropped_send_has_begun() {
     sleep(30 * SECOND).await;
     peer.write_all(&frame(0x82, b"still there")).await.unwrap();
     assert_eq!(receiving.await.unwrap().unwrap(), Some(Message::binary(b"still there")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reading_half_keeps_the_write_deadline_of_a_dropped_send() {
+    let mut limits = Limits::default();
+    limits.timing.keep_alive = KeepAlive::Off; // nothing else wakes it
+    let (mut peer, far) = duplex(1024);
+    let accepting = tokio::spawn(async move { Server::new().limits(limits).accept(far).await.unwrap() });
+    peer.write_all(&request("/", "")).await.unwrap();
+    read_head(&mut peer).await;
+    let (mut reader, mut writer) = accepting.await.unwrap().split();
+    let receiving = tokio::spawn(async move { reader.recv().await });
+    let start = now();
+    assert!(timeout(Duration::from_millis(10), writer.send(vec![1u8; 5000])).await.is_err());
+    let error = receiving.await.unwrap().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Timeout(Deadline::Write)));
+    assert_eq!(now() - start, 20 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use crate::stream;
 use crate::transport::{MustFlush, Outlet, Transport};
-use bytes::{Buf, BufMut};
+use bytes::BufMut;
 use sockeye_proto::{Notice, Outbound};
 use std::future::Future;
 use std::io;
@@ -94,11 +94,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 
     /// Notes, under the lock, what the other task has to know. Whether the reading task has to be woken for it:
-    /// because there is something to tell it, room that it waits for, or something to write that nobody else may.
+    /// because there is something to tell it, a message in pieces that it waited for has ended, or something has to be
+    /// written that nobody else may write.
     pub(super) fn note(&self, outlet: &mut Outlet<Writer<S>>) -> bool {
         let outbound = &outlet.outbound;
         let (has_notice, is_blocked) = (outbound.has_notice(), outbound.is_blocked());
-        let is_free = !outbound.has_remaining() && outbound.open_message().is_none();
+        let is_free = outbound.open_message().is_none();
         if has_notice {
             self.has_notice.store(true, Ordering::Release);
         }
