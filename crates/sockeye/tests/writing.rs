@@ -7,9 +7,9 @@ use futures_core::stream::FusedStream;
 use sockeye::server::{Listener, Route, Server};
 use sockeye::{
     Cause, CloseCode, CloseFrame, Deadline, Error, KeepAlive, Kind, Limits, Message, Prepared, Refusal,
-    WebSocket,
+    WebSocket, WriteHalf,
 };
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,21 +56,43 @@ async fn the_reading_half_writes_on_what_a_dropped_send_has_begun() {
     assert_eq!(receiving.await.unwrap().unwrap(), Some(Message::binary(b"still there")));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_reading_half_keeps_the_write_deadline_of_a_dropped_send() {
+/// Two halves of a connection on which nothing but the other half, or a deadline, wakes the reading one, and what its
+/// `recv` comes to.
+async fn still()
+-> (DuplexStream, WriteHalf<DuplexStream>, tokio::task::JoinHandle<Result<Option<Message>, Error>>) {
     let mut limits = Limits::default();
-    limits.timing.keep_alive = KeepAlive::Off; // nothing else wakes it
+    limits.timing.keep_alive = KeepAlive::Off;
     let (mut peer, far) = duplex(1024);
     let accepting = tokio::spawn(async move { Server::new().limits(limits).accept(far).await.unwrap() });
     peer.write_all(&request("/", "")).await.unwrap();
     read_head(&mut peer).await;
-    let (mut reader, mut writer) = accepting.await.unwrap().split();
+    let (mut reader, writer) = accepting.await.unwrap().split();
     let receiving = tokio::spawn(async move { reader.recv().await });
+    tokio::task::yield_now().await;
+    (peer, writer, receiving)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reading_half_keeps_the_write_deadline_of_a_dropped_send() {
+    let (_peer, mut writer, receiving) = still().await;
     let start = now();
-    assert!(timeout(Duration::from_millis(10), writer.send(vec![1u8; 5000])).await.is_err());
+    let mut sending = Box::pin(writer.send(vec![1u8; 5000]));
+    let is_blocked = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_pending())).await;
+    assert!(is_blocked);
+    drop(sending);
     let error = receiving.await.unwrap().unwrap_err();
     assert_eq!(error.cause(), Some(Cause::Timeout(Deadline::Write)));
     assert_eq!(now() - start, 20 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reading_half_keeps_the_close_deadline_of_the_other() {
+    let (_peer, mut writer, receiving) = still().await;
+    let start = now();
+    writer.close(CloseCode::NORMAL, "").await.unwrap();
+    let error = receiving.await.unwrap().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Timeout(Deadline::Close)));
+    assert_eq!(now() - start, 10 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
