@@ -96,6 +96,18 @@ async fn the_reading_half_keeps_the_close_deadline_of_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_halved_connection_ends_its_side_after_a_fault() {
+    let (mut peer, _writer, receiving) = still().await;
+    let start = now();
+    peer.write_all(&[0x83, 0x80, 0, 0, 0, 0]).await.unwrap();
+    let mut said = vec![];
+    peer.read_to_end(&mut said).await.unwrap();
+    assert_eq!((close_code(&said), now()), (Some(1002), start));
+    drop(peer);
+    assert!(receiving.await.unwrap().unwrap_err().is_peer_fault());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_fed_before_a_blocked_write_leaves_all_the_same() {
     let (mut peer, ws) = open(duplex(1024)).await;
     let (mut reader, mut writer) = ws.split();
