@@ -83,6 +83,7 @@ fn halve<S: AsyncRead + AsyncWrite + 'static>(outlet: Outlet<S>) -> (Reader<S>, 
             let (reader, writer) = tokio::io::split(io);
             (Reader::Any(reader), Writer::Any(writer))
         }
+        // `take_tcp` empties the option only where it gives the stream out.
         (None, None) => unreachable!("the transport is one or the other"),
     };
     (reader, Outlet { outbound, writer, unflushed, is_awaited })
