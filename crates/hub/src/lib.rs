@@ -1,0 +1,10 @@
+//! The push server: channels, history and presence over WebSocket, Server-Sent Events, long polling and polling.
+
+pub mod broker;
+pub mod channel;
+pub mod code;
+pub mod identity;
+pub mod metrics;
+pub mod position;
+pub mod publication;
+pub mod settings;

@@ -1,0 +1,28 @@
+//! What the server counts. Each worker has counters of its own, so that no delivery touches a cache line that another
+//! worker writes; whoever asks adds them up.
+
+mod counters;
+
+pub use counters::{Counter, Counters, Histogram, Transport, TransportCounters};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The counters of all workers.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    workers: Mutex<Vec<Arc<Counters>>>,
+}
+
+impl Metrics {
+    /// Counters for a further worker, which only it writes.
+    pub fn register(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        counters
+    }
+
+    /// The sum over all workers of one figure.
+    pub fn sum(&self, figure: impl Fn(&Counters) -> u64) -> u64 {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|worker| figure(worker)).sum()
+    }
+}
