@@ -4,6 +4,7 @@ pub mod auth;
 pub mod broker;
 pub mod channel;
 pub mod code;
+pub(crate) mod envelope;
 pub mod identity;
 pub mod metrics;
 pub mod position;
