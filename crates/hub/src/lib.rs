@@ -3,8 +3,10 @@
 pub mod broker;
 pub mod channel;
 pub mod code;
+pub mod hub;
 pub mod identity;
 pub mod metrics;
 pub mod position;
 pub mod publication;
+pub mod serve;
 pub mod settings;
