@@ -1,5 +1,6 @@
 //! The push server: channels, history and presence over WebSocket, Server-Sent Events, long polling and polling.
 
+pub mod auth;
 pub mod broker;
 pub mod channel;
 pub mod code;
