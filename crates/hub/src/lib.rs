@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod channel;
 pub mod code;
+pub mod config;
 pub mod identity;
 pub mod metrics;
 pub mod position;
