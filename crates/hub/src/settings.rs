@@ -57,7 +57,7 @@ pub struct Auth {
     pub api_keys: Vec<Secret>,
     /// What tokens are checked with.
     pub token_keys: Vec<TokenKey>,
-    /// `aud` of a token must be one of these, if there are any.
+    /// `aud` of a token must be one of these; a token that has it is refused where there are none.
     pub audience: Vec<String>,
     /// `iss` of a token must be one of these, if there are any.
     pub issuer: Vec<String>,
@@ -89,9 +89,29 @@ pub enum TokenAlgorithm {
     EdDsa,
 }
 
+impl TokenAlgorithm {
+    /// Each algorithm's name, as in a token's `alg`.
+    pub const NAMES: [(&'static str, Self); 4] =
+        [("HS256", Self::Hs256), ("RS256", Self::Rs256), ("ES256", Self::Es256), ("EdDSA", Self::EdDsa)];
+}
+
+impl std::fmt::Display for TokenAlgorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = Self::NAMES.iter().find(|(_, algorithm)| algorithm == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
 /// Something that no log and no `Debug` shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
+
+impl Secret {
+    /// Without the line's end that a file has behind it.
+    pub fn line(&self) -> &str {
+        self.0.trim_end_matches(['\r', '\n'])
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
