@@ -2,8 +2,12 @@
 //! worker writes; whoever asks adds them up.
 
 mod counters;
+mod exposition;
+mod table;
 
 pub use counters::{Counter, Counters, Histogram, Transport, TransportCounters};
+
+pub(crate) use exposition::{CONTENT_TYPE, Phase, Scrape};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,8 +25,13 @@ impl Metrics {
         counters
     }
 
+    /// Those of each worker.
+    pub fn workers(&self) -> Vec<Arc<Counters>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The sum over all workers of one figure.
     pub fn sum(&self, figure: impl Fn(&Counters) -> u64) -> u64 {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|worker| figure(worker)).sum()
+        self.workers().iter().map(|worker| figure(worker)).sum()
     }
 }

@@ -1,0 +1,102 @@
+//! Who could reach the server, and whether its settings protect it: what is open by oversight does not start.
+
+use super::error::ServeError;
+use crate::settings::{Listen, Settings};
+use std::net::SocketAddr;
+
+/// Refuses settings that would leave clients, the API or the metrics open to other machines unasked.
+pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
+    let auth = &settings.auth;
+    if settings.tls.is_some() && matches!(settings.listen, Listen::Unix(_)) {
+        return Err(ServeError::TlsOnUnix);
+    }
+    if let Some(address) = public_address(&settings.listen) {
+        if auth.token_keys.is_empty() && auth.api_keys.is_empty() {
+            return Err(ServeError::Unprotected(address));
+        }
+        if auth.token_keys.is_empty() && !auth.anonymous {
+            return Err(ServeError::NobodyMayConnect(address));
+        }
+    }
+    let api = settings.admin_listen.as_ref().unwrap_or(&settings.listen);
+    match public_address(api) {
+        Some(address) if auth.api_keys.is_empty() => Err(ServeError::OpenApi(address)),
+        _ => Ok(()),
+    }
+}
+
+/// The address, if it can be reached from other machines.
+fn public_address(listen: &Listen) -> Option<SocketAddr> {
+    match listen {
+        Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(*address),
+        _ => None,
+    }
+}
+
+/// Whether only programs and pages of this machine reach it.
+pub(super) fn is_loopback(listen: &Listen) -> bool {
+    matches!(listen, Listen::Tcp(address) if address.ip().to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Secret, TokenAlgorithm, TokenKey};
+
+    const PUBLIC: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
+    const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 1], 9000);
+
+    fn public(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
+        let mut settings = Settings { listen: Listen::Tcp(PUBLIC.into()), ..Settings::default() };
+        change(&mut settings);
+        check(&settings).map_err(|error| error.to_string())
+    }
+
+    fn token_key() -> TokenKey {
+        TokenKey { algorithm: TokenAlgorithm::Hs256, key: Secret("k".into()) }
+    }
+
+    #[test]
+    fn on_loopback_nothing_needs_to_be_configured() {
+        assert!(check(&Settings::default()).is_ok());
+        let ipv6 = Listen::Tcp("[::1]:80".parse().unwrap());
+        assert!(check(&Settings { listen: ipv6, ..Settings::default() }).is_ok());
+        let unix = Listen::Unix("/tmp/a".into());
+        assert!(check(&Settings { listen: unix, ..Settings::default() }).is_ok());
+    }
+
+    #[test]
+    fn a_public_address_needs_auth() {
+        assert!(public(|_| {}).unwrap_err().contains("no auth is configured"));
+        let mapped = "[::ffff:10.0.0.1]:80".parse().unwrap();
+        assert!(public(|s| s.listen = Listen::Tcp(mapped)).is_err());
+        let anonymous = public(|s| s.auth.api_keys.push(Secret("k".into())));
+        assert_eq!(anonymous, Ok(()));
+        let nobody = public(|s| {
+            s.auth.api_keys.push(Secret("k".into()));
+            s.auth.anonymous = false;
+        });
+        assert!(nobody.unwrap_err().contains("nobody may connect"));
+    }
+
+    #[test]
+    fn the_api_is_never_anonymous_in_public() {
+        let tokens_only = |s: &mut Settings| s.auth.token_keys.push(token_key());
+        assert!(public(tokens_only).unwrap_err().contains("/api and /metrics"));
+        let apart = |admin: ([u8; 4], u16)| {
+            public(move |s| {
+                tokens_only(s);
+                s.admin_listen = Some(Listen::Tcp(admin.into()));
+            })
+        };
+        assert_eq!(apart(LOCAL), Ok(()));
+        assert!(apart(PUBLIC).is_err());
+        let behind = Listen::Tcp(LOCAL.into());
+        let admin_alone = Settings {
+            listen: behind,
+            admin_listen: Some(Listen::Tcp(PUBLIC.into())),
+            ..Settings::default()
+        };
+        assert!(check(&admin_alone).is_err());
+    }
+}
