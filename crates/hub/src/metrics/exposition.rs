@@ -87,9 +87,11 @@ impl Scrape {
                     counter(sample, self.of_transport(transport, figure))
                 })
             }
-            Figure::TransportGauge(figure) => self.encode_transports(row, &mut metric, |sample, transport| {
-                gauge(sample, self.of_transport(transport, figure))
-            }),
+            Figure::TransportGauge(figure) => {
+                self.encode_transports(row, &mut metric, |sample, transport| {
+                    gauge(sample, self.of_transport(transport, figure))
+                })
+            }
         }
     }
 
