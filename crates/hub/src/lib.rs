@@ -4,6 +4,7 @@ pub mod auth;
 pub mod broker;
 pub mod channel;
 pub mod code;
+pub mod config;
 pub(crate) mod envelope;
 pub mod hub;
 pub mod identity;

@@ -290,4 +290,22 @@ impl Settings {
     pub fn namespace(&self, channel: &Channel) -> &Namespace {
         self.namespaces.get(channel.namespace()).unwrap_or(&self.default_namespace)
     }
+
+    /// Whether everyone on this machine may do everything: nothing but this machine reaches the server, and no key says
+    /// that somebody is to be kept out. Behind a proxy the whole world comes from this machine.
+    pub fn is_open(&self) -> bool {
+        let is_local = self.listen.is_local() && self.admin_listen.as_ref().is_none_or(Listen::is_local);
+        let has_keys = !self.auth.api_keys.is_empty() || !self.auth.token_keys.is_empty();
+        is_local && !has_keys && self.trust_proxy.is_empty()
+    }
+}
+
+impl Listen {
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
 }

@@ -35,8 +35,6 @@ pub(super) enum Figure {
     Uptime,
     /// 1 while the server is shutting down.
     Draining,
-    /// Threads that serve clients.
-    Workers,
     /// 1, with the label `version`.
     Build,
 }
@@ -82,7 +80,6 @@ pub(super) const ROWS: &[Row] = &[
     row("history_publications", "Publications in histories", BrokerGauge(|u| u.publications as u64)),
     row("history_bytes", "Bytes of histories, metadata included", BrokerGauge(|u| u.bytes as u64)),
     row("history_evicted", "Publications that the budget pushed out early", BrokerCounter(|u| u.evicted)),
-    row("workers", "Threads that serve clients", Workers),
     row("draining", "1 while the server is shutting down", Draining),
     row("uptime_seconds", "Time since the server began", Uptime),
     row("build_info", "1, with the version of the server", Build),
@@ -98,7 +95,7 @@ impl Figure {
         match self {
             Counter(_) | TransportCounter(_) | Ends | BrokerCounter(_) => "counter",
             Latency => "histogram",
-            Gauge(_) | TransportGauge(_) | BrokerGauge(_) | Uptime | Draining | Workers | Build => "gauge",
+            Gauge(_) | TransportGauge(_) | BrokerGauge(_) | Uptime | Draining | Build => "gauge",
         }
     }
 
