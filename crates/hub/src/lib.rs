@@ -1,8 +1,11 @@
 //! The push server: channels, history and presence over WebSocket, Server-Sent Events, long polling and polling.
 
+pub mod auth;
 pub mod broker;
 pub mod channel;
 pub mod code;
+pub mod config;
+pub(crate) mod envelope;
 pub mod hub;
 pub mod identity;
 pub mod metrics;

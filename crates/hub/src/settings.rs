@@ -57,7 +57,7 @@ pub struct Auth {
     pub api_keys: Vec<Secret>,
     /// What tokens are checked with.
     pub token_keys: Vec<TokenKey>,
-    /// `aud` of a token must be one of these, if there are any.
+    /// `aud` of a token must be one of these; a token that has it is refused where there are none.
     pub audience: Vec<String>,
     /// `iss` of a token must be one of these, if there are any.
     pub issuer: Vec<String>,
@@ -89,9 +89,29 @@ pub enum TokenAlgorithm {
     EdDsa,
 }
 
+impl TokenAlgorithm {
+    /// Each algorithm's name, as in a token's `alg`.
+    pub const NAMES: [(&'static str, Self); 4] =
+        [("HS256", Self::Hs256), ("RS256", Self::Rs256), ("ES256", Self::Es256), ("EdDSA", Self::EdDsa)];
+}
+
+impl std::fmt::Display for TokenAlgorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = Self::NAMES.iter().find(|(_, algorithm)| algorithm == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
 /// Something that no log and no `Debug` shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
+
+impl Secret {
+    /// Without the line's end that a file has behind it.
+    pub fn line(&self) -> &str {
+        self.0.trim_end_matches(['\r', '\n'])
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -269,5 +289,23 @@ impl Settings {
     /// The options of a channel.
     pub fn namespace(&self, channel: &Channel) -> &Namespace {
         self.namespaces.get(channel.namespace()).unwrap_or(&self.default_namespace)
+    }
+
+    /// Whether everyone on this machine may do everything: nothing but this machine reaches the server, and no key says
+    /// that somebody is to be kept out. Behind a proxy the whole world comes from this machine.
+    pub fn is_open(&self) -> bool {
+        let is_local = self.listen.is_local() && self.admin_listen.as_ref().is_none_or(Listen::is_local);
+        let has_keys = !self.auth.api_keys.is_empty() || !self.auth.token_keys.is_empty();
+        is_local && !has_keys && self.trust_proxy.is_empty()
+    }
+}
+
+impl Listen {
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Where publications are kept and ordered: the seam between the workers of this process and whatever joins several.
 
 mod inbox;
+mod memory;
 
 pub use inbox::{Drained, Inbox};
+pub use memory::MemoryBroker;
 
 use crate::channel::{Channel, Pattern};
 use crate::position::{Epoch, Offset, Position};
@@ -249,6 +251,8 @@ pub struct Usage {
     pub bytes: usize,
     /// Publications that the budget has pushed out before their time.
     pub evicted: u64,
+    /// Idempotency keys that it has pushed out before their time.
+    pub evicted_keys: u64,
 }
 
 /// Why a broker could not do it.

@@ -2,8 +2,12 @@
 //! worker writes; whoever asks adds them up.
 
 mod counters;
+mod exposition;
+mod table;
 
 pub use counters::{Counter, Counters, Histogram, Transport, TransportCounters};
+
+pub(crate) use exposition::{CONTENT_TYPE, Phase, Scrape};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct Metrics {
     workers: Mutex<Vec<Arc<Counters>>>,
+    /// What the program around the server does, from whatever thread.
+    embedded: Mutex<Option<Arc<Counters>>>,
 }
 
 impl Metrics {
@@ -21,8 +27,19 @@ impl Metrics {
         counters
     }
 
+    /// Counts what no worker does.
+    pub(crate) fn count_embedded(&self, count: impl FnOnce(&Counters)) {
+        let mut embedded = self.embedded.lock().unwrap_or_else(PoisonError::into_inner);
+        count(embedded.get_or_insert_with(|| self.register()));
+    }
+
+    /// Those of each worker.
+    pub fn workers(&self) -> Vec<Arc<Counters>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The sum over all workers of one figure.
     pub fn sum(&self, figure: impl Fn(&Counters) -> u64) -> u64 {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|worker| figure(worker)).sum()
+        self.workers().iter().map(|worker| figure(worker)).sum()
     }
 }

@@ -1,0 +1,265 @@
+// The pages and the browser client in Chromium: tabs that chat on each transport and across them, a client that falls
+// back where a proxy blocks WebSocket, and pages of other origins.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { launch } from './chromium.mjs';
+import { daemon, freePort, serve } from './server.mjs';
+
+const TIMEOUT = { timeout: 180_000 };
+const TITLES = { websocket: 'WebSocket', sse: 'Server-Sent Events', long_poll: 'Long polling', poll: 'Polling' };
+const TRANSPORTS = Object.keys(TITLES);
+const pictures = join(process.env.CONFORMANCE_WORK, 'pictures');
+
+let server, browser;
+
+before(async () => {
+    await mkdir(pictures, { recursive: true });
+    browser = await launch();
+    server = await serve();
+}, TIMEOUT);
+
+after(async () => {
+    await browser?.close();
+    await server?.stop();
+});
+
+for (const transport of TRANSPORTS) {
+    test(`two tabs chat by ${TITLES[transport]}`, TIMEOUT, async () => {
+        const [alice, bob] = await tabs(server.url, `on-${transport}`, [transport, transport]);
+        await exchange(alice, bob);
+        await close(alice, bob);
+    });
+}
+
+test('two tabs chat across transports, which change as they go', TIMEOUT, async () => {
+    const [alice, bob] = await tabs(server.url, 'across', ['websocket', 'poll']);
+    for (const [hers, his] of [['sse', 'long_poll'], ['poll', 'websocket'], ['long_poll', 'sse'], ['websocket', 'poll']]) {
+        await alice.selectOption('#transport', hers);
+        await bob.selectOption('#transport', his);
+        await say(alice, `going to ${hers}`); // while it moves
+        await say(bob, `going to ${his}`);
+        await state(alice, hers);
+        await state(bob, his);
+        await exchange(alice, bob);
+    }
+    assert.deepEqual(await said(alice), await said(bob));
+    await close(alice, bob);
+});
+
+test('who is there is shown by name, and goes with the tab', TIMEOUT, async () => {
+    const [alice, bob] = await tabs(server.url, 'people', ['websocket', 'websocket']);
+    await alice.waitForFunction(() => document.querySelector('#people').textContent.includes('Bob'));
+    await bob.close();
+    await alice.waitForFunction(() => document.querySelectorAll('#people li').length === 1);
+    await alice.close();
+});
+
+test('where a proxy blocks WebSocket the client falls back and loses nothing', TIMEOUT, async () => {
+    const home = await mkdtemp(join(tmpdir(), 'sockeye-blocking-'));
+    const proxy = await blockingProxy(home, server.port);
+    const [alice, bob] = await tabs(server.url, 'blocked', ['websocket', 'websocket']);
+    await alice.goto(`${proxy.url}/?room=blocked`);
+    for (let i = 0; i < 20; i += 1) await say(bob, `message ${i}`);
+    await state(alice, 'sse');
+    for (let i = 20; i < 40; i += 1) await say(bob, `message ${i}`);
+    await say(alice, 'I am here');
+    await shows(bob, 'I am here');
+    await shows(alice, 'message 39');
+    const expected = [...Array.from({ length: 40 }, (_, i) => `message ${i}`)];
+    assert.deepEqual((await said(alice)).filter((text) => text.startsWith('message')), expected);
+    await close(alice, bob);
+    await proxy.stop();
+    await rm(home, { recursive: true, force: true });
+});
+
+test('a page of a listed origin streams and resumes with credentials, another one fails', TIMEOUT, async () => {
+    const [listed, unlisted] = [await pageServer(), await pageServer()];
+    const target = await serve({ options: ['--origin', listed.url] });
+    for (const transport of TRANSPORTS) {
+        const outcome = await inPage(listed.url, followAndResume, { url: `${target.url}/stream`, transport });
+        assert.deepEqual(outcome, { first: ['a', 'b'], resumed: ['c', 'd'] }, transport);
+        const refused = await inPage(unlisted.url, connectOnly, { url: `${target.url}/stream`, transport });
+        assert.equal(refused, 'not connected', transport);
+    }
+    listed.stop();
+    unlisted.stop();
+    await target.stop();
+});
+
+test('the page /compare shows all four transports at work', TIMEOUT, async () => {
+    const page = await browser.newPage();
+    const problems = watch(page);
+    await page.goto(`${server.url}/compare`);
+    await page.waitForFunction(() => {
+        const counts = [...document.querySelectorAll('[data-figure=messages]')].map((cell) => Number(cell.textContent));
+        return counts.length === 4 && counts.every((count) => count >= 5);
+    });
+    for (const [name, width, height] of [['desktop', 1280, 900], ['phone', 390, 844]]) {
+        await page.setViewportSize({ width, height });
+        await page.waitForTimeout(500);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, name);
+        for (const colorScheme of ['light', 'dark']) {
+            await page.emulateMedia({ colorScheme });
+            await page.waitForTimeout(400);
+            await page.screenshot({ path: join(pictures, `compare-${name}-${colorScheme}.png`), fullPage: true });
+        }
+    }
+    assert.deepEqual(problems, []);
+    await page.close();
+});
+
+test('the page / fits a phone and a desktop, and works by keyboard', TIMEOUT, async () => {
+    const [alice, bob] = await tabs(server.url, 'pictures', ['websocket', 'sse']);
+    const problems = watch(alice);
+    await exchange(alice, bob);
+    await alice.focus('#text');
+    await alice.keyboard.type('typed, and sent by Enter');
+    await alice.keyboard.press('Enter');
+    await shows(bob, 'typed, and sent by Enter');
+    for (const [name, width, height] of [['desktop', 1280, 900], ['phone', 390, 844]]) {
+        await alice.setViewportSize({ width, height });
+        assert.equal(await alice.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, name);
+        for (const colorScheme of ['light', 'dark']) {
+            await alice.emulateMedia({ colorScheme });
+            await alice.screenshot({ path: join(pictures, `chat-${name}-${colorScheme}.png`) });
+        }
+    }
+    assert.deepEqual(problems, []);
+    await close(alice, bob);
+});
+
+/** Two tabs in one room, by these transports, once both are connected. */
+async function tabs(url, room, transports) {
+    const pages = [];
+    for (const [index, name] of ['Alice', 'Bob'].entries()) {
+        const page = await browser.newPage();
+        await page.addInitScript((name) => localStorage.setItem('sockeye-name', name), name);
+        await page.goto(`${url}/?room=${room}&transport=${transports[index]}`);
+        await page.fill('#name', name);
+        await state(page, transports[index]);
+        pages.push(page);
+    }
+    return pages;
+}
+
+/** What goes wrong in a page, as it comes. */
+function watch(page) {
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('console', (message) => {
+        if (message.type() === 'error') problems.push(message.text());
+    });
+    return problems;
+}
+
+let counter = 0;
+
+/** Each says something, and both see both. */
+async function exchange(alice, bob) {
+    counter += 1;
+    await say(alice, `hello ${counter}`);
+    await shows(bob, `hello ${counter}`);
+    await say(bob, `hello back ${counter}`);
+    await shows(alice, `hello back ${counter}`);
+}
+
+async function say(page, text) {
+    await page.fill('#text', text);
+    await page.press('#text', 'Enter');
+}
+
+const shows = (page, text) =>
+    page.waitForFunction((text) => [...document.querySelectorAll('#messages .text')].some((each) => each.textContent === text), text);
+
+const said = (page) => page.$$eval('#messages .text', (texts) => texts.map((text) => text.textContent));
+
+const state = (page, transport) =>
+    page.waitForFunction((title) => document.querySelector('#state').textContent === title, TITLES[transport]);
+
+const close = (...pages) => Promise.all(pages.map((page) => page.close()));
+
+/** nginx that hands nothing of an upgrade on. */
+async function blockingProxy(home, upstream) {
+    const port = await freePort();
+    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${home}/${kind};`);
+    await writeFile(join(home, 'nginx.conf'), `daemon off; pid ${home}/pid; error_log ${home}/error.log;
+        events { worker_connections 512; }
+        http {
+            access_log off; ${paths.join(' ')}
+            server {
+                listen 127.0.0.1:${port};
+                location / { proxy_pass http://127.0.0.1:${upstream}; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $http_host; }
+            }
+        }`);
+    return daemon('nginx', ['-e', join(home, 'error.log'), '-c', join(home, 'nginx.conf')], port);
+}
+
+/** Another origin: an empty page and the client. */
+async function pageServer() {
+    const client = await readFile(new URL('../../js/sockeye.js', import.meta.url));
+    const http = createServer((request, response) => {
+        const isClient = request.url === '/sockeye.js';
+        response.setHeader('content-type', isClient ? 'text/javascript' : 'text/html');
+        response.end(isClient ? client : '<!doctype html><title>page</title>');
+    });
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    return { url: `http://127.0.0.1:${http.address().port}`, stop: () => http.closeAllConnections() ?? http.close() };
+}
+
+async function inPage(url, work, argument) {
+    const page = await browser.newPage();
+    await page.goto(url);
+    const outcome = await page.evaluate(work, argument);
+    await page.close();
+    return outcome;
+}
+
+// What follows runs in the page, so each function stands alone.
+
+async function followAndResume({ url, transport }) {
+    const { Sockeye } = await import('/sockeye.js');
+    const channel = `credentials-${transport}`;
+    const options = { transports: [transport], withCredentials: true, interval: 200 };
+    const receive = async (client, count, since) => {
+        const data = [];
+        await new Promise((resolve, reject) => {
+            client.subscribe(channel, (message) => data.push(message.data) === count && resolve(), { since });
+            setTimeout(() => reject(new Error(`${transport}: ${JSON.stringify(data)}`)), 20_000);
+        });
+        return data;
+    };
+    const publisher = new Sockeye(url, { withCredentials: true });
+    const one = new Sockeye(url, options);
+    await publisher.publish(channel, 'a');
+    await publisher.publish(channel, 'b');
+    const first = await receive(one, 2, 'start');
+    const { cursor } = one;
+    one.close();
+    await publisher.publish(channel, 'c');
+    await publisher.publish(channel, 'd');
+    const two = new Sockeye(url, options);
+    const resumed = await receive(two, 2, cursor);
+    two.close();
+    publisher.close();
+    return { first, resumed };
+}
+
+async function connectOnly({ url, transport }) {
+    const { Sockeye } = await import('/sockeye.js');
+    const client = new Sockeye(url, { transports: [transport], withCredentials: true });
+    client.subscribe('secrets', () => {});
+    const outcome = await new Promise((resolve) => {
+        client.onopen = () => resolve('connected');
+        client.onclose = () => resolve('not connected');
+        setTimeout(() => resolve('not connected'), 3000);
+    });
+    client.close();
+    return outcome;
+}

@@ -1,0 +1,32 @@
+//! The environment: which variable is which option.
+
+use super::fault::nearest;
+use super::list::{Setting, settings};
+
+/// What every variable begins with.
+pub(super) const PREFIX: &str = "SOCKEYE_";
+
+/// Variables of other commands, and of `sockeye serve` beside the options.
+const OTHERS: [&str; 4] = ["SOCKEYE_CONFIG", "SOCKEYE_API_KEY", "SOCKEYE_SERVER", "SOCKEYE_TOKEN"];
+
+/// The options that are set, with their values. An empty variable is as good as none.
+pub(super) fn given(environment: &[(String, String)]) -> impl Iterator<Item = (&'static Setting, &str)> {
+    settings().filter_map(|setting| {
+        let variable = setting.variable();
+        let (_, value) = environment.iter().rfind(|(name, value)| *name == variable && !value.is_empty())?;
+        Some((setting, value.as_str()))
+    })
+}
+
+/// Tells of variables that look misspelt. Not all unknown ones: Kubernetes sets `SOCKEYE_PORT` and the like for a service
+/// of that name.
+pub(super) fn warnings(environment: &[(String, String)]) -> Vec<String> {
+    let known: Vec<_> = settings().map(Setting::variable).collect();
+    let ours = environment.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with(PREFIX));
+    let unknown = ours.filter(|name| !OTHERS.contains(name) && !known.iter().any(|k| k == name));
+    let meant = |name: &str| {
+        let near = nearest(&name[PREFIX.len()..], known.iter().map(|name| &name[PREFIX.len()..]))?;
+        Some(format!("{name} is no option and has no effect; did you mean {PREFIX}{near}?"))
+    };
+    unknown.filter_map(meant).collect()
+}
