@@ -87,6 +87,27 @@ impl Publication {
     pub const OVERHEAD: usize = 512;
 }
 
+/// Text.
+impl From<&str> for Data {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+/// Text.
+impl From<String> for Data {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// Binary.
+impl From<Vec<u8>> for Data {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
 impl Data {
     /// The payload's bytes.
     pub fn bytes(&self) -> &Bytes {

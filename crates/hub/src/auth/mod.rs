@@ -10,6 +10,9 @@ mod signer;
 mod source;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::ClientId;
 pub use key::KeyError;
 pub use redact::{RedactedHeaders, redact};

@@ -64,3 +64,68 @@ fn redact_header<'a>(name: &HeaderName, value: &'a str) -> Cow<'a, str> {
         value.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::token_of;
+    use http::{HeaderValue, Uri};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_uri_is_shown_without_its_secrets() {
+        for (uri, shown) in [
+            ("/stream", "/stream"),
+            ("/stream?channel=a&since=now", "/stream?channel=a&since=now"),
+            ("/stream?token=hunter2", "/stream?token=…"),
+            ("/stream?a=b&token=hunter2&c=d", "/stream?a=b&token=…&c=d"),
+            ("/stream?token=hunter2&token=hunter2", "/stream?token=…&token=…"),
+            ("/?%74oke%6E=hunter2", "/?%74oke%6E=…"),
+            ("/?TOKEN=hunter2", "/?TOKEN=…"),
+            ("/?+token=hunter2", "/?+token=…"),
+            ("/?token=a=hunter2?hunter2#hunter2", "/?token=…"),
+            ("/?a=b?token=1", "/?a=b?token=1"),
+            ("/?token", "/?token"),
+            ("/?client=q3l0.hunter2&a=b", "/?client=q3l0.…&a=b"),
+            ("/?client=q3l0%2Ehunter2", "/?client=…"),
+            ("http://a/?token=hunter2", "http://a/?token=…"),
+        ] {
+            assert_eq!(redact(uri), shown);
+        }
+    }
+
+    #[test]
+    fn headers_are_shown_without_their_secrets() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer hunter2"),
+            ("proxy-authorization", "Basic hunter2"),
+            ("cookie", "session=hunter2"),
+            ("set-cookie", "session=hunter2"),
+            ("x-api-key", "hunter2"),
+            ("sec-websocket-protocol", "sockeye.json.v1,sockeye.token.hunter2 , x"),
+            ("referer", "http://a/?token=hunter2"),
+            ("origin", "http://a"),
+        ] {
+            headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value));
+        }
+        let shown = format!("{:?}", RedactedHeaders(&headers));
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("sockeye.json.v1, sockeye.token.…, x") && shown.contains("\"http://a\""),
+            "{shown}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_that_is_read_is_shown(query in "[a&=?%+]{0,4}(token|%74oken|t%6fken)[=&%+?]{1,3}SECRET[a&=%?]{0,4}") {
+            let text = format!("/stream?{query}");
+            let uri: Uri = text.parse().unwrap();
+            if token_of(&uri, &HeaderMap::new(), None).is_some_and(|token| token.contains("SECRET")) {
+                let shown = redact(&text).into_owned();
+                prop_assert!(!shown.contains("SECRET"), "{}", shown);
+            }
+        }
+    }
+}

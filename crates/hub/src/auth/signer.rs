@@ -49,7 +49,7 @@ impl Signer {
     }
 
     /// A token with these claims, whatever they are.
-    fn sign_unread(&self, claims: &Map<String, Value>) -> Option<String> {
+    pub(super) fn sign_unread(&self, claims: &Map<String, Value>) -> Option<String> {
         let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
         let (header, claims) = (serde_json::to_vec(&self.header).ok()?, serde_json::to_vec(claims).ok()?);
         let message = format!("{}.{}", part(header), part(claims));

@@ -54,3 +54,128 @@ fn in_cookies<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     });
     values.into_iter().find(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name: http::HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    fn token(uri: &str, lines: &[(&str, &str)]) -> Option<String> {
+        token_of(&uri.parse().unwrap(), &headers(lines), Some("session"))
+    }
+
+    #[test]
+    fn the_first_place_wins() {
+        let mut lines = vec![
+            ("authorization", "Bearer a.b.c"),
+            ("sec-websocket-protocol", "sockeye.json.v1, sockeye.token.subprotocol"),
+            ("cookie", "session=cookie"),
+        ];
+        assert_eq!(token("/stream?token=query", &lines).unwrap(), "a.b.c");
+        lines.remove(0);
+        assert_eq!(token("/stream?token=query", &lines).unwrap(), "query");
+        assert_eq!(token("/stream?channel=a", &lines).unwrap(), "subprotocol");
+        lines.remove(0);
+        assert_eq!(token("/stream", &lines).unwrap(), "cookie");
+        assert_eq!(token_of(&"/stream".parse().unwrap(), &headers(&lines), None), None);
+        assert_eq!(token("/stream", &[]), None);
+    }
+
+    #[test]
+    fn the_authorization_may_be_anothers() {
+        for (value, expected) in [
+            ("Bearer t", Some("t")),
+            ("bEARER   t  ", Some("t")),
+            ("Basic YTpi", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("Bearert", None),
+            ("t", None),
+            ("é Bearer t", None),
+        ] {
+            assert_eq!(token("/", &[("authorization", value)]).as_deref(), expected, "{value}");
+        }
+        assert_eq!(token("/?token=q", &[("authorization", "Basic YTpi")]).unwrap(), "q");
+        assert_eq!(
+            token("/", &[("authorization", "Basic YTpi"), ("authorization", "Bearer t")]).unwrap(),
+            "t"
+        );
+    }
+
+    #[test]
+    fn the_query_is_decoded() {
+        assert_eq!(token("/?a=b&token=x%2Ey&token=z", &[]).unwrap(), "x.y");
+        assert_eq!(token("/?%74oken=x", &[]).unwrap(), "x");
+        assert_eq!(token("/?token=&token=z", &[]).unwrap(), "z");
+        for none in ["/?token", "/?token=", "/?Token=x", "/?xtoken=x", "/token=x", "/?a=token=x"] {
+            assert_eq!(token(none, &[]), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_come_in_lists_and_lines() {
+        let lines = [
+            ("sec-websocket-protocol", "a,sockeye.token."),
+            ("sec-websocket-protocol", "b ,sockeye.token.x.y.z "),
+        ];
+        assert_eq!(token("/", &lines).unwrap(), "x.y.z");
+        assert_eq!(token("/", &[("sec-websocket-protocol", "xsockeye.token.t, Sockeye.Token.t")]), None);
+    }
+
+    #[test]
+    fn cookies_are_taken_apart() {
+        for (value, expected) in [
+            ("session=t", Some("t")),
+            ("a=b; session=t; c=d", Some("t")),
+            ("a=b;session=t", Some("t")),
+            ("session=\"t\"", Some("t")),
+            ("session=\"t", Some("\"t")),
+            ("session=\"", Some("\"")),
+            ("session=t=u", Some("t=u")),
+            ("odd=\u{e9}\"; session=t", Some("t")),
+            ("session=; session=t", Some("t")),
+            ("session=\"\"", None),
+            ("session", None),
+            ("Session=t", None),
+            ("xsession=t", None),
+            ("session2=t", None),
+            ("a=session=t", None),
+            ("", None),
+            (";;=;", None),
+        ] {
+            assert_eq!(token("/", &[("cookie", value)]).as_deref(), expected, "{value:?}");
+        }
+        assert_eq!(token("/", &[("cookie", "a=b"), ("cookie", "session=t")]).unwrap(), "t");
+    }
+
+    #[test]
+    fn the_apis_key_has_two_places() {
+        assert_eq!(api_key_of(&headers(&[("authorization", "Bearer k"), ("x-api-key", "x")])), Some("k"));
+        assert_eq!(api_key_of(&headers(&[("authorization", "Basic k"), ("x-api-key", " x ")])), Some("x"));
+        assert_eq!(api_key_of(&headers(&[("x-api-key", "\u{e9}")])), None);
+        assert_eq!(api_key_of(&headers(&[])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(value in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                for name in [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL] {
+                    let headers = HeaderMap::from_iter([(name, value.clone())]);
+                    token_of(&Uri::from_static("/"), &headers, Some(""));
+                    token_of(&Uri::from_static("/"), &headers, Some("a"));
+                }
+            }
+        }
+    }
+}

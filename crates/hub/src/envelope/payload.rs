@@ -63,6 +63,15 @@ impl Data {
         Ok((data, told(declared)))
     }
 
+    /// The same, if it is what its variant says.
+    pub(crate) fn checked(self) -> Result<Self, Problem> {
+        match self {
+            Self::Json(bytes) => Self::from_json(bytes),
+            Self::Text(bytes) => Self::from_text(bytes),
+            Self::Binary(bytes) => Ok(Self::Binary(bytes)),
+        }
+    }
+
     fn from_text(bytes: Bytes) -> Result<Self, Problem> {
         match str::from_utf8(&bytes) {
             Ok(_) => Ok(Self::Text(bytes)),

@@ -70,7 +70,6 @@ impl Scrape {
             Figure::Gauge(figure) => gauge(&mut metric, self.sum(figure)),
             Figure::BrokerCounter(figure) => counter(&mut metric, figure(&self.usage)),
             Figure::BrokerGauge(figure) => gauge(&mut metric, figure(&self.usage)),
-            Figure::Workers => gauge(&mut metric, self.workers.len() as u64),
             Figure::Draining => gauge(&mut metric, u64::from(self.phase == Phase::Draining)),
             Figure::Uptime => metric.encode_gauge(&self.uptime.as_secs_f64()),
             Figure::Latency => self.encode_latency(&mut metric),
@@ -87,9 +86,11 @@ impl Scrape {
                     counter(sample, self.of_transport(transport, figure))
                 })
             }
-            Figure::TransportGauge(figure) => self.encode_transports(row, &mut metric, |sample, transport| {
-                gauge(sample, self.of_transport(transport, figure))
-            }),
+            Figure::TransportGauge(figure) => {
+                self.encode_transports(row, &mut metric, |sample, transport| {
+                    gauge(sample, self.of_transport(transport, figure))
+                })
+            }
         }
     }
 

@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct Metrics {
     workers: Mutex<Vec<Arc<Counters>>>,
+    /// What the program around the server does, from whatever thread.
+    embedded: Mutex<Option<Arc<Counters>>>,
 }
 
 impl Metrics {
@@ -23,6 +25,12 @@ impl Metrics {
         let counters = Arc::new(Counters::default());
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
         counters
+    }
+
+    /// Counts what no worker does.
+    pub(crate) fn count_embedded(&self, count: impl FnOnce(&Counters)) {
+        let mut embedded = self.embedded.lock().unwrap_or_else(PoisonError::into_inner);
+        count(embedded.get_or_insert_with(|| self.register()));
     }
 
     /// Those of each worker.

@@ -35,8 +35,6 @@ pub(super) enum Figure {
     Uptime,
     /// 1 while the server is shutting down.
     Draining,
-    /// Threads that serve clients.
-    Workers,
     /// 1, with the label `version`.
     Build,
 }
@@ -56,21 +54,32 @@ pub(super) const ROWS: &[Row] = &[
     row("received_bytes", "Bytes of messages from clients", TransportCounter(|t| t.bytes_received.value())),
     row("request_errors", "Requests answered with an error", Counter(|c| c.errors.value())),
     row("published", "Publications taken", Counter(|c| c.published.value())),
-    row("published_duplicates", "Of these, known by their idempotency key", Counter(|c| c.duplicates.value())),
+    row(
+        "published_duplicates",
+        "Of these, known by their idempotency key",
+        Counter(|c| c.duplicates.value()),
+    ),
     row("encodings", "Publications made into messages, once per format", Counter(|c| c.encodings.value())),
     row("deliveries", "Publications put into the queues of clients", Counter(|c| c.deliveries.value())),
     row("publish_latency_seconds", "From a publication's arrival to its writing to a client", Latency),
     row("queued_messages", "Messages that wait for slow clients", Gauge(|c| c.queued.value())),
     row("queued_bytes", "Bytes of messages that wait for slow clients", Gauge(|c| c.queued_bytes.value())),
-    row("dropped_messages", "Messages not sent to slow clients, told by gaps", Counter(|c| c.dropped.value())),
+    row(
+        "dropped_messages",
+        "Messages not sent to slow clients, told by gaps",
+        Counter(|c| c.dropped.value()),
+    ),
     row("gaps", "Gaps told to clients", Counter(|c| c.gaps.value())),
     row("inbox_overflows", "Times a worker fell behind and read logs instead", Counter(|c| c.behind.value())),
-    row("presence_dropped", "Joins and leaves not told for want of room", Counter(|c| c.presence_dropped.value())),
+    row(
+        "presence_dropped",
+        "Joins and leaves not told for want of room",
+        Counter(|c| c.presence_dropped.value()),
+    ),
     row("channels", "Channels that the broker knows", BrokerGauge(|u| u.channels as u64)),
     row("history_publications", "Publications in histories", BrokerGauge(|u| u.publications as u64)),
     row("history_bytes", "Bytes of histories, metadata included", BrokerGauge(|u| u.bytes as u64)),
     row("history_evicted", "Publications that the budget pushed out early", BrokerCounter(|u| u.evicted)),
-    row("workers", "Threads that serve clients", Workers),
     row("draining", "1 while the server is shutting down", Draining),
     row("uptime_seconds", "Time since the server began", Uptime),
     row("build_info", "1, with the version of the server", Build),
@@ -86,7 +95,7 @@ impl Figure {
         match self {
             Counter(_) | TransportCounter(_) | Ends | BrokerCounter(_) => "counter",
             Latency => "histogram",
-            Gauge(_) | TransportGauge(_) | BrokerGauge(_) | Uptime | Draining | Workers | Build => "gauge",
+            Gauge(_) | TransportGauge(_) | BrokerGauge(_) | Uptime | Draining | Build => "gauge",
         }
     }
 

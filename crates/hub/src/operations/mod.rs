@@ -2,21 +2,23 @@
 //! the answer. Subscribing is not here: it belongs to a session.
 
 mod embed;
+mod listing;
 mod pace;
+mod publishing;
 
-pub(crate) use pace::Pace;
+pub(crate) use listing::{CHANNELS, Listing, MAX_CHANNELS, channels};
+pub(crate) use publishing::{Publishing, Submitted, publish, submit};
 
-use crate::broker::{BrokerError, Draft, Member, Page, Published, Read, Reply};
+use crate::broker::{BrokerError, Member, Page, Read, Top};
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
-use crate::envelope::Publish;
+use crate::envelope;
 use crate::hub::Hub;
 use crate::identity::{Identity, Rights};
-use crate::metrics::Counters;
-use crate::publication::Meta;
+use crate::position::Position;
 use crate::worker::Worker;
+use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -30,16 +32,6 @@ pub(crate) enum Caller<'a> {
     },
     /// The holder of the server key, or the program that the server is part of: it may do everything.
     Server,
-}
-
-/// Publishes into a channel.
-pub(crate) async fn publish(
-    worker: &Worker,
-    caller: Caller<'_>,
-    channel: Channel,
-    publish: Publish,
-) -> Result<Published, Problem> {
-    submit(&worker.hub, caller, channel, publish)?.settle(&worker.counters).await
 }
 
 /// Who is in a channel.
@@ -75,48 +67,13 @@ pub(crate) async fn history(
     Ok(page)
 }
 
-/// Checks a publication, and gives it to the broker without waiting for the answer: what is submitted in one go stands
-/// in its channel in that order, and reaches each subscriber as one burst.
-pub(crate) fn submit(
-    hub: &Hub,
-    caller: Caller<'_>,
-    channel: Channel,
-    publish: Publish,
-) -> Result<Submitted, Problem> {
-    caller.check(hub, Rights::PUBLISH, &channel)?;
-    let limit = hub.settings.limits.publication;
-    if publish.data.bytes().len() > limit {
-        return Err(Problem::new(Code::TooLarge, format_args!("a publication has at most {limit} bytes")));
-    }
-    let namespace = hub.settings.namespace(&channel);
-    if let (Caller::Client { .. }, Some(rate)) = (caller, namespace.rate)
-        && !hub.rates.admits(channel.clone(), rate)
-    {
-        let message = format_args!("{channel} takes {rate} publications per second; try again a little later");
-        return Err(Problem::new(Code::RateLimited, message));
-    }
-    let Publish { data, content_type, key, fields } = publish;
-    let (client, user) = caller.publisher();
-    let meta = Meta { content_type, time: now_ms(), client, user, fields };
-    let draft = Draft { channel, data, meta, key, retention: namespace.history };
-    Ok(Submitted(hub.broker.publish(draft)))
-}
-
-/// A publication that the broker has, and may not yet have answered.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Submitted(Reply<Result<Published, BrokerError>>);
-
-impl Submitted {
-    /// Waits for the answer, and counts.
-    pub(crate) async fn settle(self, counters: &Counters) -> Result<Published, Problem> {
-        let published = self.0.await.map_err(unavailable)?;
-        counters.published.increment();
-        if published.is_duplicate {
-            counters.duplicates.increment();
-        }
-        Ok(published)
-    }
+/// The answer to a `history`: a gap stands before what there is.
+pub(crate) fn history_answer(worker: &Worker, id: Option<u64>, channel: &Channel, page: &Page) -> Bytes {
+    let gap = page.gap.as_ref().map(|gap| envelope::gap(channel, gap));
+    let publications = page.publications.iter().map(|publication| publication.json(&worker.counters).clone());
+    let messages: Vec<_> = gap.into_iter().chain(publications).collect();
+    let Top { epoch, offset } = page.top;
+    envelope::history(id, &Position { channel: channel.clone(), epoch, offset }, &messages)
 }
 
 /// The channel that all connections of a user have.
@@ -140,13 +97,6 @@ impl Caller<'_> {
             _ => "read the history of",
         };
         Err(Problem::new(Code::NotPermitted, format_args!("you may not {what} {channel}")))
-    }
-
-    fn publisher(self) -> (Option<Box<str>>, Option<Box<str>>) {
-        match self {
-            Self::Client { identity, client } => (Some(client.into()), identity.user.clone()),
-            Self::Server => (None, None),
-        }
     }
 }
 
@@ -172,8 +122,5 @@ fn unavailable(error: BrokerError) -> Problem {
     Problem::new(Code::Unavailable, error)
 }
 
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
+#[cfg(test)]
+mod tests;

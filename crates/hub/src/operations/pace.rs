@@ -28,10 +28,12 @@ impl<K: Eq + Hash> Pace<K> {
         Self { capacity, buckets: Mutex::new(buckets) }
     }
 
-    /// Takes a token out of a bucket that gets `per_second`; answers whether there was one.
-    pub(crate) fn admits(&self, key: K, per_second: u32) -> bool {
+    /// Takes so many tokens out of a bucket that gets `per_second`; answers whether they were there. What is more than
+    /// a bucket holds empties it.
+    pub(crate) fn admits(&self, key: K, amount: u32, per_second: u32) -> bool {
+        const SECOND: Duration = Duration::from_secs(1);
         let now = Instant::now();
-        let Some(interval) = Duration::from_secs(1).checked_div(per_second) else { return false };
+        let Some(amount) = (SECOND * amount.min(per_second)).checked_div(per_second) else { return false };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.full_at.len() >= self.capacity && !buckets.full_at.contains_key(&key) {
             buckets.sweep(now);
@@ -40,8 +42,8 @@ impl<K: Eq + Hash> Pace<K> {
             }
         }
         let full_at = buckets.full_at.entry(key).or_insert(now);
-        let next = (*full_at).max(now) + interval;
-        let is_admitted = next <= now + interval * per_second;
+        let next = (*full_at).max(now) + amount;
+        let is_admitted = next <= now + SECOND;
         if is_admitted {
             *full_at = next;
         }
@@ -70,7 +72,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_seconds_worth_comes_at_once_and_the_rest_as_it_drips() {
         let pace = Pace::new(8);
-        let admitted = |key: &'static str| (0..100).take_while(|_| pace.admits(key, 10)).count();
+        let admitted = |key: &'static str| (0..100).take_while(|_| pace.admits(key, 1, 10)).count();
         assert_eq!([admitted("a"), admitted("a"), admitted("b")], [10, 0, 10]);
         pass(99).await;
         assert_eq!(admitted("a"), 0);
@@ -84,13 +86,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_of_nothing_admits_nothing() {
-        assert!(!Pace::new(8).admits("a", 0));
+        assert!(!Pace::new(8).admits("a", 1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_amount_is_taken_at_once_or_not_at_all() {
+        let pace = Pace::new(8);
+        let admits = |amount| pace.admits("a", amount, 1000);
+        assert_eq!([admits(600), admits(600), admits(400), admits(1)], [true, false, true, false]);
+        pass(1000).await;
+        assert_eq!([admits(5000), admits(1)], [true, false]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_freed_by_time() {
         let pace = Pace::new(100);
-        let admitted = |from: u32| (from..from + 1000).filter(|&key| pace.admits(key, 1)).count();
+        let admitted = |from: u32| (from..from + 1000).filter(|&key| pace.admits(key, 1, 1)).count();
         assert_eq!(admitted(0), 100);
         assert_eq!(pace.buckets.lock().unwrap().full_at.len(), 100);
         assert_eq!(admitted(1000), 0);

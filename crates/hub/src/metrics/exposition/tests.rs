@@ -67,7 +67,6 @@ fn an_exposition_keeps_the_rules_and_shows_the_sums_of_all_workers() {
     assert_eq!(samples[r#"sockeye_connections_closed_total{code="slow_consumer"}"#], 11.0);
     assert_eq!(samples["sockeye_published_total"], 11.0);
     assert_eq!(samples["sockeye_queued_bytes"], 11.0);
-    assert_eq!(samples["sockeye_workers"], 2.0);
     assert_eq!(samples["sockeye_channels"], 3.0);
     assert_eq!(samples["sockeye_history_evicted_total"], 2.0);
     assert_eq!(samples["sockeye_uptime_seconds"], 1.5);
@@ -96,7 +95,6 @@ fn every_code_has_a_sample_and_a_server_without_workers_too() {
     for code in Code::ALL {
         assert_eq!(samples[&format!("sockeye_connections_closed_total{{code=\"{}\"}}", code.name())], 0.0);
     }
-    assert_eq!(samples["sockeye_workers"], 0.0);
 }
 
 #[test]

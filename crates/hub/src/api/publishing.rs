@@ -1,0 +1,260 @@
+//! Publishing over HTTP: `POST /publish`, `POST /api/publish` and `POST /api/batch`.
+
+use super::query::{Known, Query, bad};
+use super::{answer, count_refused};
+use crate::auth::token_of;
+use crate::channel::Channel;
+use crate::code::{Code, Problem};
+use crate::envelope::{self, Fields, Publish, check_fields, check_key};
+use crate::hub::Hub;
+use crate::identity::Identity;
+use crate::operations::{self, Caller, Submitted};
+use crate::publication::Data;
+use crate::serve::body::{self, Body};
+use crate::worker::Worker;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+use serde::Deserialize;
+use serde::de::{self, Deserializer as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+
+/// Answers `POST /publish`: a client's own publication. `remote` is its address.
+pub(crate) async fn publish<B>(worker: &Worker, remote: Option<IpAddr>, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        worker.counters.errors.increment();
+        return answer::refuse_method("POST");
+    }
+    let answered = publish_as_client(worker, remote, &parts, body).await;
+    answered.unwrap_or_else(|problem| count_refused(worker, &problem))
+}
+
+async fn publish_as_client<B>(
+    worker: &Worker,
+    remote: Option<IpAddr>,
+    parts: &Parts,
+    body: B,
+) -> Result<Response<Body>, Problem>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let identity = identity(worker, parts)?;
+    let known = Known { many: &[], once: &["channel", "key", "fields", "client", "token"] };
+    let query = Query::parse(parts.uri.query(), known)?;
+    let channel = channel(query.required("channel")?)?;
+    let authority = &worker.hub.authority;
+    let returning = query.one("client").and_then(|client| authority.check_client(client));
+    let sender = match (&returning, &identity.user, remote) {
+        (Some(client), ..) => format!("client {}", client.id()),
+        (None, Some(user), _) => format!("user {user}"),
+        (None, None, Some(address)) => format!("address {address}"),
+        (None, None, None) => String::new(),
+    };
+    let publish = payload(worker, &query, parts, body).await?;
+    let Hub { publishing, settings, .. } = &*worker.hub;
+    publishing.check_sender(&sender, publish.data.bytes().len(), &settings.limits)?;
+    let client = returning.unwrap_or_else(|| authority.mint_client());
+    let caller = Caller::Client { identity: &identity, client: client.id() };
+    let published = operations::publish(worker, caller, channel, publish).await?;
+    Ok(answer::json(envelope::published(None, &published.position)))
+}
+
+/// Who the client is by its token.
+fn identity(worker: &Worker, parts: &Parts) -> Result<Identity, Problem> {
+    let authority = &worker.hub.authority;
+    let cookie = worker.hub.settings.auth.cookie.as_deref();
+    match token_of(&parts.uri, &parts.headers, cookie) {
+        Some(token) => authority.verify(&token),
+        None if authority.allows_anonymous() => Ok(Identity::default()),
+        None => Err(Problem::new(
+            Code::TokenRequired,
+            "a token is needed, and none came; give it as Authorization: Bearer TOKEN",
+        )),
+    }
+}
+
+/// Answers `POST /api/publish`: one payload to channels and users.
+pub(super) async fn publish_as_server<B>(
+    worker: &Worker,
+    parts: &Parts,
+    body: B,
+) -> Result<Response<Body>, Problem>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let known = Known { many: &["channel", "user"], once: &["key", "fields"] };
+    let query = Query::parse(parts.uri.query(), known)?;
+    let channels = query.all("channel").map(channel);
+    let targets: Vec<_> = channels.chain(query.all("user").map(operations::channel_of_user)).collect();
+    let limit = worker.hub.settings.limits.batch;
+    if targets.is_empty() {
+        return Err(bad(format_args!("nobody is named to publish to; add ?channel=NAME or ?user=NAME")));
+    }
+    if targets.len() > limit {
+        return Err(too_many(limit));
+    }
+    let publish = payload(worker, &query, parts, body).await?;
+    let attempt = |target: Result<Channel, Problem>| Attempt::new(worker, target, Ok(publish.clone()));
+    let mut attempts: Vec<_> = targets.into_iter().map(attempt).collect();
+    if attempts.len() == 1
+        && let Some(only) = attempts.pop()
+    {
+        let published = only.submitted?.settle(&worker.counters).await?;
+        return Ok(answer::json(envelope::published(None, &published.position)));
+    }
+    Ok(results(worker, attempts).await)
+}
+
+/// Answers `POST /api/batch`: each command by itself.
+pub(super) async fn batch<B>(worker: &Worker, parts: &Parts, body: B) -> Result<Response<Body>, Problem>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Query::parse(parts.uri.query(), Known { many: &[], once: &[] })?;
+    check_encoding(&parts.headers)?;
+    let limits = &worker.hub.settings.limits;
+    let body = body::read(body, limits.batch_bytes).await?;
+    let attempt = |command: &&RawValue| match Fields::parse(command.get()) {
+        Ok(fields) => Attempt::new(worker, target(&fields), Publish::from_fields(&fields)),
+        Err(problem) => Attempt { channel: None, submitted: Err(problem) },
+    };
+    let attempts = commands(&body, limits.batch)?.iter().map(attempt).collect();
+    Ok(results(worker, attempts).await)
+}
+
+/// One of several publications. They are all submitted before the first answer is awaited.
+struct Attempt {
+    /// Where to, for the error.
+    channel: Option<Channel>,
+    submitted: Result<Submitted, Problem>,
+}
+
+impl Attempt {
+    fn new(worker: &Worker, target: Result<Channel, Problem>, publish: Result<Publish, Problem>) -> Self {
+        let channel = target.as_ref().ok().cloned();
+        let submit = |target| operations::submit(&worker.hub, Caller::Server, target, publish?);
+        Self { channel, submitted: target.and_then(submit) }
+    }
+}
+
+async fn results(worker: &Worker, attempts: Vec<Attempt>) -> Response<Body> {
+    let mut results = Vec::with_capacity(attempts.len());
+    for Attempt { channel, submitted } in attempts {
+        let settled = match submitted {
+            Ok(submitted) => submitted.settle(&worker.counters).await,
+            Err(problem) => Err(problem),
+        };
+        results.push(match settled {
+            Ok(published) => envelope::published(None, &published.position),
+            Err(problem) => {
+                worker.counters.errors.increment();
+                envelope::error(&problem, None, channel.as_ref().map(Channel::as_str))
+            }
+        });
+    }
+    answer::json(envelope::results(&results))
+}
+
+/// The body and what the query and the headers say about it.
+async fn payload<B>(worker: &Worker, query: &Query<'_>, parts: &Parts, body: B) -> Result<Publish, Problem>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    check_encoding(&parts.headers)?;
+    let content_type = header(&parts.headers, CONTENT_TYPE.as_str())?;
+    let key = match (query.one("key"), header(&parts.headers, "idempotency-key")?) {
+        (Some(_), Some(_)) => {
+            return Err(bad(format_args!("the key is given twice; give Idempotency-Key or ?key=, not both")));
+        }
+        (one, other) => one.or(other).map(check_key).transpose()?,
+    };
+    let fields = query.one("fields").map(check_fields).transpose()?;
+    let body = body::read(body, worker.hub.settings.limits.publication).await?;
+    // A copy: history keeps the payload alone, not the buffer that it was read into.
+    let (data, content_type) = Data::of(content_type, Bytes::copy_from_slice(&body))?;
+    Ok(Publish { data, content_type, key, fields })
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Problem::new(Code::BadPayload, "the body has a Content-Encoding; send it without"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let not_text = |_| bad(format_args!("the header {name} has characters that are not ASCII"));
+    headers.get(name).map(|value| value.to_str().map_err(not_text)).transpose()
+}
+
+fn channel(name: &str) -> Result<Channel, Problem> {
+    name.parse().map_err(|error| Problem::new(Code::BadChannel, error))
+}
+
+/// Where a command of a batch publishes to.
+fn target(fields: &Fields<'_>) -> Result<Channel, Problem> {
+    match (fields.text("channel")?, fields.text("user")?) {
+        (Some(name), None) => channel(&name),
+        (None, Some(user)) => operations::channel_of_user(&user),
+        _ => Err(bad(format_args!("a command has either a channel or a user"))),
+    }
+}
+
+fn too_many(limit: usize) -> Problem {
+    Problem::new(Code::TooLarge, format_args!("at most {limit} publications at once; send several requests"))
+}
+
+/// The commands of a batch, unread.
+fn commands(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Problem> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        #[serde(borrow)]
+        commands: &'a RawValue,
+    }
+
+    let malformed = |error| {
+        let message = format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
+        Problem::new(Code::BadEnvelope, message)
+    };
+    let batch: Batch<'_> = serde_json::from_slice(body).map_err(malformed)?;
+    let mut json = serde_json::Deserializer::from_str(batch.commands.get());
+    json.deserialize_seq(AtMost(limit)).map_err(malformed)?.ok_or_else(|| too_many(limit))
+}
+
+/// Reads a list of no more than this many values; `None` if there are more. Their number is not trusted with memory.
+struct AtMost(usize);
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} commands", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            if values.len() == self.0 {
+                while list.next_element::<de::IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            values.push(value);
+        }
+        Ok(Some(values))
+    }
+}
