@@ -256,7 +256,7 @@ impl Setting {
 
     /// What stands for its value in help, such as `BYTES`.
     pub fn placeholder(&self) -> String {
-        self.with_default(Slot::placeholder)
+        self.with_default(|slot| slot.placeholder())
     }
 
     /// The words that it takes, if only some.
@@ -270,13 +270,13 @@ impl Setting {
 
     /// Its default as people read it; `None` where it is not set then.
     pub fn default_text(&self) -> Option<String> {
-        let shown = || self.with_default(Slot::show).filter(|shown| shown != "[]");
+        let shown = || self.with_default(|slot| slot.show()).filter(|shown| shown != "[]");
         self.default.map(str::to_owned).or_else(|| Some(shown()?.trim_matches('"').to_owned()))
     }
 
     /// Whether it takes several values.
     pub fn is_list(&self) -> bool {
-        self.with_default(Slot::is_list)
+        self.with_default(|slot| slot.is_list())
     }
 
     /// Whether it is a switch, true or false.
@@ -291,7 +291,7 @@ impl Setting {
 
     /// Whether its value is shown nowhere.
     pub fn is_secret(&self) -> bool {
-        self.with_default(Slot::is_secret)
+        self.with_default(|slot| slot.is_secret())
     }
 
     /// Its value as TOML; `None` where it is not set.
@@ -315,8 +315,9 @@ impl Setting {
         Err(format!("write {bound} {value}"))
     }
 
-    fn with_default<T>(&self, ask: fn(&Slot<'_>) -> T) -> T {
-        ask(&(self.at)(&mut Draft::default()))
+    /// Asks the kind of value, or the default.
+    fn with_default<T>(&self, ask: impl Fn(Slot<'_>) -> T) -> T {
+        ask((self.at)(&mut Draft::default()))
     }
 }
 

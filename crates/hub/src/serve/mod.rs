@@ -7,7 +7,10 @@
 pub(crate) mod body;
 mod error;
 mod exposure;
+mod forwarded;
+mod gate;
 mod listen;
+mod origin;
 
 pub use error::ServeError;
 
