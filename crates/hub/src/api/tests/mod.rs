@@ -7,11 +7,15 @@ mod status;
 use super::*;
 use crate::broker::{MemoryBroker, Order, Read, Since};
 use crate::hub::Hub;
+use crate::identity::Identity;
+use crate::metrics::Transport;
 use crate::position::Epoch;
+use crate::session::{Opening, Session};
 use crate::settings::{Namespace, Secret, Settings, TokenAlgorithm, TokenKey};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +28,26 @@ fn worker(change: impl FnOnce(&mut Settings)) -> Rc<Worker> {
     change(&mut settings);
     let broker = MemoryBroker::with_epoch(settings.limits.history, Epoch(0x5f));
     Worker::new(Hub::new(settings, Arc::new(broker)).unwrap())
+}
+
+/// Lets the worker run beside a test.
+async fn running(worker: &Rc<Worker>, test: impl Future<Output = ()>) {
+    let local = tokio::task::LocalSet::new();
+    let running = local.spawn_local(worker.clone().run());
+    local.run_until(test).await;
+    running.abort();
+}
+
+fn opened(worker: &Rc<Worker>, identity: Identity) -> Rc<Session> {
+    let client = worker.hub.authority.mint_client();
+    worker.open(Opening { transport: Transport::Sse, client, identity })
+}
+
+/// A session that follows a channel.
+async fn subscribed(worker: &Rc<Worker>, channel: &str) -> Rc<Session> {
+    let session = opened(worker, Identity::default());
+    session.subscribe(channel.parse().unwrap(), Since::Now).await.unwrap();
+    session
 }
 
 /// Settings with tokens and server keys, where namespaces grant nothing.

@@ -110,6 +110,32 @@ async fn one_publication_is_always_told() {
     assert_eq!(data(&get(&worker, "/api/history?channel=a").await.json()), [0]);
 }
 
+#[tokio::test]
+async fn channels_are_listed_with_what_they_have() {
+    let worker = worker(|_| {});
+    publish(&worker, "a", 3).await;
+    let position = publish(&worker, "chat:b", 1).await.pop().unwrap();
+    publish(&worker, "@alice", 1).await;
+    running(&worker, async {
+        let sessions = [subscribed(&worker, "a").await, subscribed(&worker, "a").await];
+        assert_eq!(names(&worker, "/api/channels").await, (vec!["a".into(), "chat:b".into()], None));
+        assert_eq!(names(&worker, "/api/channels?pattern=chat:*").await, (vec!["chat:b".into()], None));
+        assert_eq!(names(&worker, "/api/channels?pattern=@alice").await, (vec!["@alice".into()], None));
+        assert_eq!(names(&worker, "/api/channels?limit=1").await, (vec!["a".into()], Some(true)));
+        assert_eq!(names(&worker, "/api/channels?limit=2").await, (vec!["a".into(), "chat:b".into()], None));
+        let listed = get(&worker, "/api/channels").await.json();
+        assert_eq!(
+            (&listed["channels"][0]["history"], &listed["channels"][0]["subscribers"]),
+            (&3.into(), &2.into())
+        );
+        let chat =
+            json!({"channel": "chat:b", "position": position, "history": 1, "members": 0, "subscribers": 0});
+        assert_eq!((&listed["type"], &listed["channels"][1]), (&"channels".into(), &chat));
+        drop(sessions);
+    })
+    .await;
+}
+
 async fn names(worker: &Worker, uri: &str) -> (Vec<String>, Option<bool>) {
     let listed = get(worker, uri).await.json();
     let channels = listed["channels"].as_array().unwrap();

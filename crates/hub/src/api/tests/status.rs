@@ -21,7 +21,7 @@ async fn a_server_is_ready_until_it_drains() {
 async fn info_tells_what_there_is() {
     let worker = worker(|settings| settings.threads = 3);
     post(&worker, "/api/publish?channel=a", "1").await.position();
-    worker.counters.transport(crate::metrics::Transport::Sse).open.add(2);
+    worker.counters.transport(Transport::Sse).open.add(2);
     tokio::time::advance(std::time::Duration::from_millis(12_900)).await;
     let info = get(&worker, "/api/info").await.json();
     assert_eq!((&info["type"], &info["version"]), (&"info".into(), &env!("CARGO_PKG_VERSION").into()));
@@ -54,4 +54,31 @@ async fn a_disconnect_names_one_client_or_one_user() {
         let refused = post(&worker, &format!("/api/disconnect{wrong}"), "").await;
         assert_eq!(refused.code(), Code::BadParameter, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn clients_and_users_are_disconnected() {
+    let worker = worker(|_| {});
+    let session = |user: Option<&str>| {
+        let identity = Identity { user: user.map(Into::into), ..Identity::default() };
+        opened(&worker, identity)
+    };
+    running(&worker, async {
+        let [alice, alice_too, bob, nobody] = [Some("alice"), Some("alice"), Some("bob"), None].map(session);
+        let disconnect = |target: String| {
+            let worker = &worker;
+            async move { post(worker, &format!("/api/disconnect?{target}"), "").await.body }
+        };
+        assert_eq!(disconnect("user=alice".into()).await, r#"{"type":"disconnected","connections":2}"#);
+        let code = |session: &Session| session.ended().map(|problem| problem.code);
+        assert_eq!([code(&alice), code(&alice_too)], [Some(Code::Disconnected); 2]);
+        assert_eq!(code(&bob), None);
+        let again = format!("client={}&reconnect=true", bob.client());
+        assert_eq!(disconnect(again).await, r#"{"type":"disconnected","connections":1}"#);
+        let by_public_part = format!("client={}&reconnect=false", nobody.client().id());
+        assert_eq!(disconnect(by_public_part).await, r#"{"type":"disconnected","connections":1}"#);
+        assert_eq!((code(&bob), code(&nobody)), (Some(Code::Moved), Some(Code::Disconnected)));
+        assert_eq!(disconnect("user=carol".into()).await, r#"{"type":"disconnected","connections":0}"#);
+    })
+    .await;
 }
