@@ -10,6 +10,8 @@ mod keys;
 mod log;
 mod members;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Broker, BrokerError, ChannelInfo, Draft, Inbox, Lease, Member, Page, Published, Read, Reply, Top, Usage,
@@ -138,15 +140,4 @@ impl Broker for MemoryBroker {
 fn epoch_of_now() -> Epoch {
     let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     Epoch((seconds << 20) | u64::from(rand::random::<u32>() >> 12))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::contract;
-
-    #[tokio::test(start_paused = true)]
-    async fn it_keeps_the_contract() {
-        contract::check(|| Arc::new(MemoryBroker::new(64 << 20))).await;
-    }
 }
