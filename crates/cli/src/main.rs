@@ -6,6 +6,7 @@ mod documents;
 mod echo;
 mod exit;
 mod signals;
+mod token;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Echo(args) => echo::run(&args),
         Command::Connect(args) => connect::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { command } => documents::man(command.as_deref()),
     };

@@ -4,9 +4,12 @@
 mod connect;
 mod echo;
 mod size;
+mod time;
+mod token;
 
 pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
+pub(crate) use token::{SignatureArgs, TokenArgs};
 
 use crate::exit::EXIT_CODES;
 use clap::{Parser, Subcommand};
@@ -28,6 +31,8 @@ pub(crate) enum Command {
 
     #[command(after_long_help = exit_codes())]
     Connect(ConnectArgs),
+
+    Token(TokenArgs),
 
     /// Print the completions for a shell
     ///

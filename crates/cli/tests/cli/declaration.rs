@@ -23,6 +23,8 @@ const CONNECT_FLAGS: [&str; 17] = [
 ];
 const ECHO_FLAGS: [&str; 6] =
     ["--listen", "--threads", "--deflate", "--max-message", "--tls-cert", "--tls-key"];
+const TOKEN_FLAGS: [&str; 9] =
+    ["--sub", "--channel", "--right", "--info", "--ttl", "--aud", "--iss", "--secret-file", "--key-file"];
 
 fn printed(arguments: &[&str]) -> String {
     let Ended { code, stdout, stderr } = sockeye(arguments);
@@ -33,6 +35,8 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn help_names_every_flag_and_exit_code() {
     let (connect, echo) = (printed(&["connect", "--help"]), printed(&["echo", "--help"]));
+    let token = printed(&["token", "--help"]);
+    assert!(TOKEN_FLAGS.iter().all(|flag| token.contains(flag)), "{token}");
     assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
     assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
     assert!(echo.contains("[default: 127.0.0.1:9001]") && echo.contains("[default: 64MiB]"), "{echo}");
@@ -54,6 +58,8 @@ fn man_pages_name_every_flag_and_exit_code() {
     assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
     assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
     assert!(connect.contains("130"), "{connect}");
+    let token = page(&["token"]);
+    assert!(TOKEN_FLAGS.iter().all(|flag| token.contains(flag)), "{token}");
     for (text, title, has_commands) in
         [(&program, "sockeye", true), (&connect, "sockeye-connect", false), (&echo, "sockeye-echo", false)]
     {
@@ -68,7 +74,7 @@ fn man_pages_name_every_flag_and_exit_code() {
 fn completions_name_every_flag() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = printed(&["completions", shell]);
-        for flag in CONNECT_FLAGS.iter().chain(&ECHO_FLAGS) {
+        for flag in CONNECT_FLAGS.iter().chain(&ECHO_FLAGS).chain(&TOKEN_FLAGS) {
             let name = flag.trim_start_matches("--");
             assert!(text.contains(name), "{shell}: {flag}");
         }

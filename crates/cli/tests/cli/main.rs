@@ -6,3 +6,4 @@ mod echo;
 mod failures;
 mod support;
 mod tls;
+mod token;

@@ -20,6 +20,13 @@ pub(crate) fn sockeye<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -
     Program::start(arguments).finish()
 }
 
+/// The same with a variable of the environment.
+pub(crate) fn sockeye_with(variable: (&str, &str), arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+    command.args(arguments).env(variable.0, variable.1);
+    Program::spawn(command).finish()
+}
+
 /// The binary at work.
 pub(crate) struct Program {
     child: Child,

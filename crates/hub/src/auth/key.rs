@@ -132,7 +132,8 @@ impl fmt::Display for KeyError {
                 "is a private key, which a server should not have; give it what `openssl pkey -in KEY -pubout` writes"
             }
             Self::NoPrivateKey => {
-                "is no PEM private key of that algorithm; `openssl pkcs8 -topk8 -nocrypt -in KEY` writes one"
+                "is no private key that fits: RSA of 2048 bits or more, P-256 or Ed25519, as PEM; \
+                 `openssl pkcs8 -topk8 -nocrypt -in KEY` writes one"
             }
             Self::Public => "is a public key; tokens are signed with the private one",
             Self::ShortRsa => "has fewer than 2048 bits; make one with `openssl genrsa 3072`",

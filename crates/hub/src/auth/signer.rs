@@ -4,7 +4,7 @@ use super::claims::Claims;
 use super::key::{KeyError, algorithm, shared};
 use super::token::invalid;
 use crate::code::{Code, Problem};
-use crate::settings::{TokenAlgorithm, TokenKey};
+use crate::settings::{Secret, TokenAlgorithm, TokenKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header};
@@ -34,6 +34,15 @@ impl Signer {
     /// From the shared secret, or the private key as PEM (PKCS #8; of RSA also PKCS #1).
     pub fn new(key: &TokenKey) -> Result<Self, KeyError> {
         Ok(Self { header: Header::new(algorithm(key.algorithm)), key: private(key)? })
+    }
+
+    /// From a private key as PEM, whose type says the algorithm.
+    pub fn from_private_key(pem: &Secret) -> Result<Self, KeyError> {
+        let fits = |algorithm| Self::new(&TokenKey { algorithm, key: pem.clone() });
+        [TokenAlgorithm::Es256, TokenAlgorithm::EdDsa]
+            .into_iter()
+            .find_map(|algorithm| fits(algorithm).ok())
+            .map_or_else(|| fits(TokenAlgorithm::Rs256), Ok)
     }
 
     /// A token with these claims. [`Code::TokenInvalid`] if no server would take it, because a claim is missing or is

@@ -395,6 +395,18 @@ fn a_signer_needs_the_private_key_and_good_claims() {
 }
 
 #[test]
+fn a_private_keys_type_says_its_algorithm() {
+    for (algorithm, private, public) in PAIRS.into_iter().skip(1) {
+        let signer = Signer::from_private_key(&Secret(private.into())).unwrap();
+        let token = signer.sign(json!({"exp": NOW + 60}).as_object().unwrap()).unwrap();
+        assert!(verify_with(&keys(&[(algorithm, public)]), &token).is_ok(), "{algorithm}");
+    }
+    let error = |key: &str| Signer::from_private_key(&Secret(key.into())).unwrap_err();
+    assert_eq!(error(pem!("es256.public")), KeyError::Public);
+    assert_eq!((error(SECRET), error("")), (KeyError::NoPrivateKey, KeyError::NoPrivateKey));
+}
+
+#[test]
 fn messages_and_debug_tell_nothing_of_secrets() {
     let token = signed(&json!({"sub": "hunter2", "exp": 1}));
     let auth = Auth { api_keys: vec![Secret("0123456789abcdef".into())], ..hs256() };
