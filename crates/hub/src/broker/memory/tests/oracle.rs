@@ -122,7 +122,6 @@ impl Both {
                     let times = self.model.followers(name, inbox);
                     *times = times.saturating_sub(1);
                 }
-                return;
             }
             Step::Join { name } => self.join(name),
             Step::Leave { name } => {
@@ -131,13 +130,11 @@ impl Both {
                     let held = self.model.held(name);
                     *held = held.saturating_sub(1);
                 }
-                return;
             }
             Step::Advance { seconds } => {
                 tokio::time::advance(Duration::from_secs(seconds)).await;
                 self.broker.sweep();
                 self.model.advance(seconds);
-                return;
             }
         }
         self.model.fit();
