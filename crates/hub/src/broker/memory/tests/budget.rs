@@ -88,7 +88,8 @@ fn of_channels_with_nothing_left_the_least_recently_used_goes_first() {
     }
     assert_eq!((top("b"), broker.usage().channels), (1, 5), "until the budget is full all are known");
     // `d` goes, then `e`.
-    (top("f"), top("g"));
+    top("f");
+    top("g");
     assert_eq!(broker.usage(), Usage { channels: 5, bytes: limit, ..Usage::default() });
     assert_eq!((top("a"), top("b"), top("c")), (2, 1, 2), "these are known");
 }
