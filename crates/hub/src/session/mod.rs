@@ -27,12 +27,12 @@ use crate::position::{Cursor, Position};
 use crate::worker::Worker;
 use bytes::Bytes;
 use outbox::{Item, Outbox};
-use subscription::Stage;
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use subscription::Stage;
 
 /// Who comes, and how.
 #[derive(Debug)]

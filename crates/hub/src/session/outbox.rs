@@ -171,9 +171,7 @@ impl Item {
         let may_go = match subscription.slow() {
             Slow::Close => false,
             Slow::DropOldest => wanted,
-            Slow::KeepLatest => {
-                subscription.place() != Place { epoch: gap.epoch, offset: gap.to }
-            }
+            Slow::KeepLatest => subscription.place() != Place { epoch: gap.epoch, offset: gap.to },
         };
         may_go.then(|| (subscription.clone(), gap))
     }

@@ -71,7 +71,8 @@ impl Session {
     fn member(&self) -> Arc<Member> {
         let make = || {
             let identity = self.identity.borrow();
-            let (client, user, info) = (self.client.id().into(), identity.user.clone(), identity.info.clone());
+            let (client, user, info) =
+                (self.client.id().into(), identity.user.clone(), identity.info.clone());
             Arc::new(Member { client, user, info })
         };
         self.member.borrow_mut().get_or_insert_with(make).clone()

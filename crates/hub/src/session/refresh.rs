@@ -4,8 +4,8 @@ use super::Session;
 use super::subscription::Subscription;
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
-use crate::identity::{Identity, Rights};
 use crate::envelope;
+use crate::identity::{Identity, Rights};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -49,5 +49,8 @@ impl Session {
 }
 
 fn not_permitted(subscription: &Subscription) -> Problem {
-    Problem::new(Code::NotPermitted, format_args!("you may no longer subscribe to {}", subscription.channel()))
+    Problem::new(
+        Code::NotPermitted,
+        format_args!("you may no longer subscribe to {}", subscription.channel()),
+    )
 }

@@ -1,8 +1,8 @@
 //! Coming to a channel, and leaving it.
 
+use super::Session;
 use super::follower::{Place, Start};
 use super::subscription::{Stage, Subscription};
-use super::Session;
 use crate::broker::{Order, Page, Read, Since};
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
@@ -14,7 +14,11 @@ use std::time::Duration;
 impl Session {
     /// Subscribes to a channel, and answers where that begins; what `since` asks for comes as entries, after whatever is
     /// [`push`](Self::push)ed at once. Given up before the answer, it leaves nothing behind.
-    pub(crate) async fn subscribe(self: &Rc<Self>, channel: Channel, since: Since) -> Result<Position, Problem> {
+    pub(crate) async fn subscribe(
+        self: &Rc<Self>,
+        channel: Channel,
+        since: Since,
+    ) -> Result<Position, Problem> {
         let admission = self.admit(channel)?;
         let subscription = &admission.subscription;
         self.worker.attach(subscription.topic()).await?;
@@ -25,9 +29,9 @@ impl Session {
 
     /// Leaves a channel. Nothing of it is handed out any more.
     pub(crate) fn unsubscribe(&self, channel: &Channel) -> Result<(), Problem> {
-        let subscription = self.subscription(channel).ok_or_else(|| {
-            Problem::new(Code::NotSubscribed, format_args!("{channel} is not subscribed"))
-        })?;
+        let subscription = self
+            .subscription(channel)
+            .ok_or_else(|| Problem::new(Code::NotSubscribed, format_args!("{channel} is not subscribed")))?;
         self.detach(&subscription, Duration::ZERO);
         Ok(())
     }
@@ -124,9 +128,7 @@ impl Session {
 /// Before the first publication of the page; at the end of the log if there is none.
 fn start_before(page: &Page) -> Start {
     match page.publications.first() {
-        Some(first) => {
-            Start::Behind(Place { epoch: first.epoch, offset: first.offset.saturating_sub(1) })
-        }
+        Some(first) => Start::Behind(Place { epoch: first.epoch, offset: first.offset.saturating_sub(1) }),
         None => Start::AtEnd(Place { epoch: page.top.epoch, offset: page.top.offset }),
     }
 }

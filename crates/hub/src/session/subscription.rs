@@ -148,6 +148,9 @@ impl Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("channel", self.channel()).field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("Subscription")
+            .field("channel", self.channel())
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,10 @@ pub(crate) struct Attempt<T: Send + Unpin + 'static, U: Undo<T>> {
 }
 
 /// Undoes what an answer stands for; its own answer is waited for.
-pub(crate) trait Undo<T>: FnOnce(T) -> Option<Reply<Result<(), BrokerError>>> + Send + Unpin + 'static {}
+pub(crate) trait Undo<T>:
+    FnOnce(T) -> Option<Reply<Result<(), BrokerError>>> + Send + Unpin + 'static
+{
+}
 impl<T, F: FnOnce(T) -> Option<Reply<Result<(), BrokerError>>> + Send + Unpin + 'static> Undo<T> for F {}
 
 impl<T: Send + Unpin + 'static, U: Undo<T>> Attempt<T, U> {

@@ -37,7 +37,8 @@ impl Worker {
                 let _ = done.send(self.disconnect(&target, &problem));
             }
             Command::Subscribers { channels, done } => {
-                let _ = done.send(channels.iter().map(|channel| self.registry.subscribers(channel)).collect());
+                let _ =
+                    done.send(channels.iter().map(|channel| self.registry.subscribers(channel)).collect());
             }
             Command::Drain { over } => *self.drain.borrow_mut() = Some(Drain::new(self.sessions(), over)),
         }
