@@ -12,4 +12,6 @@ pub mod metrics;
 pub mod position;
 pub mod publication;
 pub mod serve;
+pub(crate) mod session;
 pub mod settings;
+pub(crate) mod worker;
