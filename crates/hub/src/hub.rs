@@ -5,6 +5,7 @@ use crate::broker::Broker;
 use crate::channel::Channel;
 use crate::code::Problem;
 use crate::metrics::Metrics;
+use crate::operations::Publishing;
 use crate::settings::Settings;
 use crate::worker::{Command, Target};
 use std::fmt;
@@ -20,6 +21,7 @@ pub struct Hub {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) authority: Authority,
     pub(crate) metrics: Metrics,
+    pub(crate) publishing: Publishing,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
     draining: AtomicBool,
@@ -43,6 +45,7 @@ impl Hub {
             broker,
             authority,
             metrics: Metrics::default(),
+            publishing: Publishing::new(),
             started: Instant::now(),
             workers: Mutex::default(),
             draining: AtomicBool::new(false),

@@ -208,7 +208,7 @@ fn channel(name: &str) -> Result<Channel, Problem> {
 
 /// Where a command of a batch publishes to.
 fn target(fields: &Fields<'_>) -> Result<Channel, Problem> {
-    match (fields.text("channel")?, fields.text("user")?) {
+    match (Fields::text("channel", fields.channel)?, Fields::text("user", fields.user)?) {
         (Some(name), None) => channel(&name),
         (None, Some(user)) => operations::channel_of_user(&user),
         _ => Err(bad(format_args!("a command has either a channel or a user"))),
@@ -228,7 +228,8 @@ fn commands(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Problem> {
     }
 
     let malformed = |error| {
-        let message = format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
+        let message =
+            format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
         Problem::new(Code::BadEnvelope, message)
     };
     let batch: Batch<'_> = serde_json::from_slice(body).map_err(malformed)?;

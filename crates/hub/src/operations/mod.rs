@@ -6,7 +6,7 @@ mod listing;
 mod pace;
 mod publishing;
 
-pub(crate) use listing::{CHANNELS, Listing, MAX_CHANNELS, channels};
+pub(crate) use listing::{CHANNELS, MAX_CHANNELS, channels};
 pub(crate) use publishing::{Publishing, Submitted, publish, submit};
 
 use crate::broker::{BrokerError, Member, Page, Read, Top};
