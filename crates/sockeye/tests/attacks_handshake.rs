@@ -176,3 +176,15 @@ async fn a_refused_client_that_goes_on_sending_is_left_after_a_second() {
     assert_eq!(rejection(outcome.server).status(), 405);
     assert_eq!(outcome.after, Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn what_was_read_before_stands_in_front_wherever_it_was_cut() {
+    let bytes = [request("/", ""), frame(0x81, b"early")].concat();
+    for cut in 0..=bytes.len() {
+        let (mut client, io) = tokio::io::duplex(4096);
+        client.write_all(&bytes[cut..]).await.unwrap();
+        let handshake = Server::new().handshake_behind(io, bytes[..cut].into()).await.unwrap();
+        let mut ws = handshake.accept().await.unwrap();
+        assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some("early"), "cut at {cut}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Where publications are kept and ordered: the seam between the workers of this process and whatever joins several.
 
+pub mod contract;
 mod inbox;
 mod memory;
 

@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::fault::Fault;
 use super::merge::Places;
+use super::secrets;
 use crate::publication::Publication;
 use crate::settings::{Listen, Namespace};
 use std::fs::File;
@@ -40,46 +41,48 @@ impl Check<'_> {
         }
     }
 
-    /// Somebody must be able to connect, and not everybody by accident.
+    /// Somebody must be able to connect, and not everybody by accident. [`crate::serve`] refuses the same, but cannot
+    /// say where it stands.
     fn entry(&mut self) {
-        let auth = &self.draft.settings.auth;
-        let has_keys = self.has_any(&super::secrets::KEYS[2..]);
-        if auth.anonymous || has_keys {
-            return;
-        }
-        let way_out =
-            "set auth.token_secret_file or auth.token_key_file, or auth.anonymous = true to let everyone in";
-        let listen = &self.draft.settings.listen;
-        if listen.is_local() {
+        const WAY_OUT: &str = "set auth.token_secret_file or auth.token_key_file";
+        let settings = &self.draft.settings;
+        let is_public = !settings.listen.is_local();
+        let listen = super::units::show_address(&settings.listen);
+        if is_public && !self.has_any(&secrets::KEYS) {
+            let cause =
+                format_args!("listen: other machines reach {listen}, and nothing says who may connect");
+            let anonymous = "auth.api_key_file and auth.anonymous = true to let everyone in";
+            self.fault("listen", format_args!("{cause}: {WAY_OUT}, or {anonymous}, or listen on 127.0.0.1"));
+        } else if !settings.auth.anonymous && !self.has_any(&secrets::KEYS[2..]) {
             let blamed =
                 ["auth.anonymous", "auth.api_key", "auth.api_key_file", "trust_proxy", "admin_listen"];
             let blamed = blamed.into_iter().find(|key| self.has(key)).unwrap_or("auth.anonymous");
-            self.fault(blamed, format_args!("no client could connect: {way_out}"));
-        } else {
-            let listen = super::units::show_address(listen);
-            let cause = format_args!(
-                "listen: {listen} is reached from other machines, and no client could prove who it is"
-            );
-            self.fault("listen", format_args!("{cause}: {way_out}, or listen on 127.0.0.1"));
+            let anonymous = "or auth.anonymous = true to let everyone in";
+            self.fault(blamed, format_args!("no client could connect: {WAY_OUT}, {anonymous}"));
         }
     }
 
     fn addresses(&mut self) {
         let settings = &self.draft.settings;
-        let Some(admin) = &settings.admin_listen else { return };
-        let is_free_port = matches!(admin, Listen::Tcp(address) if address.port() == 0);
-        if *admin == settings.listen && !is_free_port {
+        let is_free_port = |listen: &Listen| matches!(listen, Listen::Tcp(address) if address.port() == 0);
+        if settings.admin_listen.as_ref() == Some(&settings.listen) && !is_free_port(&settings.listen) {
+            let way_out = "choose another port, or leave it out";
+            self.fault("admin_listen", format_args!("admin_listen is the same address as listen: {way_out}"));
+        }
+        if matches!(settings.listen, Listen::Unix(_)) && self.has_any(&["tls.cert", "tls.key"]) {
             self.fault(
-                "admin_listen",
-                "admin_listen is the same address as listen; choose another port, or leave it out",
+                "listen",
+                "listen: a unix socket has no TLS: leave out tls.cert and tls.key, or listen on TCP",
             );
         }
-        if !admin.is_local() && !self.has_any(&super::secrets::KEYS[..2]) {
-            let way_out = "set auth.api_key_file, or listen on 127.0.0.1";
-            self.fault(
-                "admin_listen",
-                format_args!("admin_listen: everyone could use the API there: {way_out}"),
-            );
+        let (key, api) = match &settings.admin_listen {
+            Some(listen) => ("admin_listen", listen),
+            None => ("listen", &settings.listen),
+        };
+        if !api.is_local() && !self.has_any(&secrets::KEYS[..2]) && self.has_any(&secrets::KEYS) {
+            let cause = format_args!("{key}: /api and /metrics would be open to other machines");
+            let way_out = "set auth.api_key_file, or admin_listen = \"127.0.0.1:9000\"";
+            self.fault(key, format_args!("{cause}: {way_out}"));
         }
     }
 

@@ -315,8 +315,9 @@ impl Setting {
         Err(format!("write {bound} {value}"))
     }
 
-    fn with_default<T>(&self, ask: fn(&Slot<'_>) -> T) -> T {
-        ask(&(self.at)(&mut Draft::default()))
+    /// Asks the kind of value, or the default.
+    fn with_default<T>(&self, ask: impl Fn(Slot<'_>) -> T) -> T {
+        ask((self.at)(&mut Draft::default()))
     }
 }
 

@@ -235,15 +235,16 @@ fn a_server_that_others_reach_has_to_say_who_may_connect() {
     ] {
         let loaded = Config::load(&flags(&[("listen", address)]));
         assert_eq!(loaded.is_ok(), is_local, "{address}");
-        let anonymous = flags(&[("listen", address), ("auth.anonymous", "true")]);
-        let pages = settings_of(&anonymous).pages;
-        assert_eq!(pages, is_local, "{address}");
+        let anonymous = [("listen", address), ("auth.anonymous", "true")];
+        assert_eq!(Config::load(&flags(&anonymous)).is_ok(), is_local, "{address}: nobody could publish");
+        let settings = settings_of(&flags(&[&anonymous[..], &[("auth.api_key", SECRET)]].concat()));
+        assert!(settings.auth.anonymous && !settings.pages);
     }
-    let told = faults(&flags(&[("listen", "0.0.0.0:80")]));
     assert_eq!(
-        told,
-        "--listen: listen: 0.0.0.0:80 is reached from other machines, and no client could prove who it is: set \
-         auth.token_secret_file or auth.token_key_file, or auth.anonymous = true to let everyone in, or listen on 127.0.0.1"
+        faults(&flags(&[("listen", "0.0.0.0:80")])),
+        "--listen: listen: other machines reach 0.0.0.0:80, and nothing says who may connect: set \
+         auth.token_secret_file or auth.token_key_file, or auth.api_key_file and auth.anonymous = true to let everyone \
+         in, or listen on 127.0.0.1"
     );
 }
 
@@ -258,10 +259,17 @@ fn a_server_that_nobody_could_connect_to_is_refused() {
 
 #[test]
 fn the_api_is_not_open_to_others() {
-    let sources = [("admin_listen", "0.0.0.0:9000"), ("auth.anonymous", "true")];
-    let told = faults(&flags(&sources));
-    assert!(told.starts_with("--admin-listen: admin_listen: everyone could use the API there"), "{told}");
-    settings_of(&flags(&[&sources[..], &[("auth.api_key", SECRET)]].concat()));
+    for key in ["listen", "admin_listen"] {
+        let sources = [(key, "0.0.0.0:9000"), ("auth.token_secret", SECRET)];
+        let told = faults(&flags(&sources));
+        assert!(
+            told.contains(&format!("{key}: /api and /metrics would be open to other machines")),
+            "{told}"
+        );
+        settings_of(&flags(&[&sources[..], &[("auth.api_key", SECRET)]].concat()));
+    }
+    let apart = [("listen", "0.0.0.0:80"), ("admin_listen", "127.0.0.1:81"), ("auth.token_secret", SECRET)];
+    settings_of(&flags(&apart));
     settings_of(&flags(&[("admin_listen", "127.0.0.1:9000")]));
     assert!(faults(&flags(&[("admin_listen", "127.0.0.1:8000")])).contains("same address"));
     settings_of(&flags(&[("admin_listen", "127.0.0.1:0"), ("listen", "127.0.0.1:0")]));
@@ -281,6 +289,15 @@ fn the_largest_publication_fits_where_it_goes() {
     }
     let told = faults(&flags(&[("limits.publication", "1GiB")]));
     assert!(told.starts_with("--limits-publication: "), "{told}");
+}
+
+#[test]
+fn a_unix_socket_has_no_tls() {
+    let directory = Directory::new("unix");
+    let pem = directory.write("a.pem", "");
+    let pem = pem.to_str().unwrap();
+    let told = faults(&flags(&[("listen", "unix:/s"), ("tls.cert", pem), ("tls.key", pem)]));
+    assert!(told.starts_with("--listen: listen: a unix socket has no TLS"), "{told}");
 }
 
 #[test]
@@ -319,7 +336,7 @@ fn secrets_are_shown_nowhere() {
         file(&directory, &format!("[auth]\napi_key = \"{SECRET}\"\ntoken_secret = \"hunter2\"\n"));
     sources.environment = vec![("SOCKEYE_AUTH_API_KEY".into(), "hun,ter2".into())];
     let told = faults(&sources);
-    assert!(told.contains("at least 32 bytes") && told.contains("at least 16 characters"), "{told}");
+    assert!(told.contains("fewer than 32 bytes") && told.contains("fewer than 16 bytes"), "{told}");
     assert!(!told.contains("ter2"), "{told}");
 
     let config = Config::load(&flags(&[("auth.api_key", SECRET), ("auth.token_secret", SECRET)])).unwrap();

@@ -66,7 +66,7 @@ impl Data {
     /// The same, if it is what its variant says.
     pub(crate) fn checked(self) -> Result<Self, Problem> {
         match self {
-            Self::Json(bytes) => Self::from_json(bytes),
+            Self::Json(bytes) => Self::from_json(&bytes),
             Self::Text(bytes) => Self::from_text(bytes),
             Self::Binary(bytes) => Ok(Self::Binary(bytes)),
         }

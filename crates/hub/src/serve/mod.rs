@@ -4,10 +4,13 @@
 //! is. Its first bytes decide what becomes of it (`entry`): a WebSocket takes the library's direct path (`websocket`),
 //! everything else goes to hyper (`http`) and by the table of routes (`routes`) to what answers it.
 
-mod body;
+pub(crate) mod body;
 mod error;
 mod exposure;
+mod forwarded;
+mod gate;
 mod listen;
+mod origin;
 
 pub use error::ServeError;
 

@@ -86,7 +86,9 @@ impl OriginPolicy {
             .body(format!("origin {origin} is not allowed; the server's origin policy must list it")))
     }
 
-    fn allows(&self, origin: &str, host: &str) -> bool {
+    /// Whether a page of this origin may send requests to `host`, a `Host` header's value: for requests that open no
+    /// WebSocket, and so do not go through a handshake.
+    pub fn allows(&self, origin: &str, host: &str) -> bool {
         if self.rule == Rule::Any {
             return true;
         }

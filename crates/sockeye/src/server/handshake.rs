@@ -83,32 +83,46 @@ impl From<io::Error> for AcceptError {
 /// answers with that rejection.
 pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
-    mut io: S,
+    io: S,
+    handshake: ServerHandshake,
+    interrupt: impl Future<Output = Rejection>,
+) -> Result<Handshake<S>, AcceptError> {
+    read_behind(server, (io, BytesMut::new()), handshake, interrupt).await
+}
+
+/// Like [`read`], with what was read of the transport already.
+pub(super) async fn read_behind<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    (mut io, mut input): (S, BytesMut),
     mut handshake: ServerHandshake,
     interrupt: impl Future<Output = Rejection>,
 ) -> Result<Handshake<S>, AcceptError> {
     let deadline = handshake.poll_timeout();
-    let mut input = BytesMut::with_capacity(FIRST_READ);
     let mut interrupt = pin!(interrupt);
-    loop {
-        let rejection = match within(deadline, unless(interrupt.as_mut(), io.read_buf(&mut input))).await {
+    let rejection = loop {
+        match handshake.read(&mut input) {
+            Ok(None) => {}
+            Ok(Some(request)) => {
+                return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline });
+            }
+            Err(rejection) => break rejection,
+        }
+        if input.is_empty() {
+            input.reserve(FIRST_READ);
+        }
+        match within(deadline, unless(interrupt.as_mut(), io.read_buf(&mut input))).await {
             Ok(Ok(Ok(0))) => return Err(AcceptError::Eof),
-            Ok(Ok(Ok(_))) => match handshake.read(&mut input) {
-                Ok(None) => continue,
-                Ok(Some(request)) => {
-                    return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline });
-                }
-                Err(rejection) => rejection,
-            },
+            Ok(Ok(Ok(_))) => {}
             Ok(Ok(Err(error))) => return Err(error.into()),
-            Ok(Err(rejection)) => rejection,
-            Err(Elapsed) => match handshake.handle_timeout(timer::now()) {
-                Some(rejection) => rejection,
-                None => continue,
-            },
-        };
-        return Err(refuse(io, rejection, deadline).await);
-    }
+            Ok(Err(rejection)) => break rejection,
+            Err(Elapsed) => {
+                if let Some(rejection) = handshake.handle_timeout(timer::now()) {
+                    break rejection;
+                }
+            }
+        }
+    };
+    Err(refuse(io, rejection, deadline).await)
 }
 
 /// What `work` comes to, unless the interruption comes before it; it is an error.

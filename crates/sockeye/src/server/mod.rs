@@ -24,6 +24,7 @@ pub use sockeye_proto::handshake::{
 use crate::stream;
 use crate::timer;
 use crate::websocket::WebSocket;
+use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 use sockeye_proto::Limits;
 use sockeye_proto::extension::Extension;
@@ -127,11 +128,21 @@ impl Server {
         &self,
         io: S,
     ) -> Result<Handshake<S>, AcceptError> {
+        self.handshake_behind(io, BytesMut::new()).await
+    }
+
+    /// Like [`handshake`](Self::handshake), for a transport of which something was read already, such as to see whether
+    /// a WebSocket comes: `read` stands in front of what the transport still has.
+    pub async fn handshake_behind<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+        io: S,
+        read: BytesMut,
+    ) -> Result<Handshake<S>, AcceptError> {
         if let Some(tcp) = stream::tcp(&io) {
             let _ = tcp.set_nodelay(true); // a connection that has ended already says so when it is read
         }
         let reading = ServerHandshake::new(self.head, timer::now());
-        handshake::read(self, io, reading, std::future::pending()).await
+        handshake::read_behind(self, (io, read), reading, std::future::pending()).await
     }
 
     fn map_policy(mut self, map: impl FnOnce(Policy) -> Policy) -> Self {

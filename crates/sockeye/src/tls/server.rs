@@ -46,6 +46,14 @@ impl Tls {
         self
     }
 
+    /// What is spoken inside, by its ALPN names, the preferred one first. Default `http/1.1` alone, as a WebSocket needs
+    /// it; a server that hands other connections to an HTTP server may add `h2`.
+    pub fn alpn<'a>(mut self, protocols: impl IntoIterator<Item = &'a str>) -> Self {
+        let protocols = protocols.into_iter().map(|protocol| protocol.as_bytes().to_vec());
+        Arc::make_mut(&mut self.config).alpn_protocols = protocols.collect();
+        self
+    }
+
     /// The TLS handshake with a client that has just connected.
     pub async fn accept(&self, tcp: TcpStream) -> Result<Stream, TlsError> {
         let accepting = TlsAcceptor::from(self.config.clone()).accept(tcp);

@@ -134,8 +134,19 @@ impl Broker for MemoryBroker {
     }
 }
 
-/// Seconds since 1970, and 16 random bits: two starts in one second, or after the clock was set back, still differ.
+/// Seconds since 1970, and 20 random bits: two starts in one second, or after the clock was set back, still differ.
 fn epoch_of_now() -> Epoch {
     let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    Epoch((seconds << 16) | u64::from(rand::random::<u16>()))
+    Epoch((seconds << 20) | u64::from(rand::random::<u32>() >> 12))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::contract;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_the_contract() {
+        contract::check(|| Arc::new(MemoryBroker::new(64 << 20))).await;
+    }
 }

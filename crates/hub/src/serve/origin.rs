@@ -1,0 +1,194 @@
+//! Which pages may use the server, and under which names: origins, hosts, and what CORS answers.
+//!
+//! * On loopback without configuration every page of this machine may, and none else. The host must then be a name of
+//!   loopback itself: a page of somebody else's, whose name has been made to point here (DNS rebinding), has another.
+//! * Otherwise a page may that comes from the host it talks to, and those that are listed.
+//! * A request without an `Origin` comes from no page, and may.
+
+use super::exposure;
+use super::forwarded::{Asker, Way};
+use crate::code::{Code, Problem};
+use crate::settings::Settings;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::Authority;
+use http::{Method, StatusCode};
+use sockeye::server::{OriginError, OriginPolicy};
+use std::net::IpAddr;
+
+/// The rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Origins {
+    listed: OriginPolicy,
+    same_host: OriginPolicy,
+    /// Pages of any origin may, without credentials.
+    wildcard: Wildcard,
+    reach: Reach,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wildcard {
+    Yes,
+    No,
+}
+
+/// From where the server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// From this machine, and nothing is configured.
+    OwnPages,
+    /// From this machine.
+    Loopback,
+    /// From anywhere.
+    Anywhere,
+}
+
+/// A request's own words about where it comes from and what it wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Who asks.
+    pub(crate) asker: &'a Asker,
+    /// `Host`, or the authority of the target.
+    pub(crate) host: &'a str,
+    /// `http` or `https`, as the connection itself has it.
+    pub(crate) scheme: &'static str,
+    /// The request's headers.
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// A page that may, and how it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// No page asks.
+    NoPage,
+    /// The page of this origin, with its cookies.
+    Origin(HeaderValue),
+    /// Any page, without cookies.
+    Any,
+}
+
+impl Origins {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, OriginError> {
+        let wildcard =
+            if settings.origins.iter().any(|origin| origin == "*") { Wildcard::Yes } else { Wildcard::No };
+        let listed = settings.origins.iter().map(String::as_str).filter(|&origin| origin != "*");
+        let is_loopback = exposure::is_loopback(&settings.listen);
+        let is_configured = !settings.origins.is_empty() || !settings.trust_proxy.is_empty();
+        Ok(Self {
+            listed: OriginPolicy::list(listed)?,
+            same_host: OriginPolicy::same_host(),
+            wildcard,
+            reach: match (is_loopback, is_configured) {
+                (true, false) => Reach::OwnPages,
+                (true, true) => Reach::Loopback,
+                (false, _) => Reach::Anywhere,
+            },
+        })
+    }
+
+    /// Whether the request may be answered at all, and how its page is told.
+    pub(crate) fn check(&self, asked: &Asked<'_>) -> Result<Allowed, Problem> {
+        self.check_host(asked)?;
+        let mut origins = asked.headers.get_all(header::ORIGIN).iter();
+        let Some(value) = origins.next() else { return Ok(Allowed::NoPage) };
+        let origin = value.to_str().ok().filter(|_| origins.next().is_none());
+        if origin.is_some_and(|origin| self.allows(origin, asked)) {
+            return Ok(Allowed::Origin(value.clone()));
+        }
+        if self.wildcard == Wildcard::Yes {
+            return Ok(Allowed::Any);
+        }
+        let shown = String::from_utf8_lossy(value.as_bytes());
+        let message = format!("pages of {shown} may not use this server; its list of origins must have it");
+        Err(Problem::new(Code::ForbiddenOrigin, message))
+    }
+
+    /// On loopback a name that points here is not enough.
+    fn check_host(&self, asked: &Asked<'_>) -> Result<(), Problem> {
+        let is_open = self.reach == Reach::Anywhere
+            || self.wildcard == Wildcard::Yes
+            || asked.asker.way == Way::Proxied
+            || is_loopback(asked.host);
+        let is_listed = || {
+            let origin = |scheme| format!("{scheme}://{}", asked.host);
+            self.listed.allows(&origin("http"), "") || self.listed.allows(&origin("https"), "")
+        };
+        if is_open || is_listed() {
+            return Ok(());
+        }
+        let message = format!(
+            "the server is on loopback and does not answer to the name {:?}; ask for localhost or 127.0.0.1, trust the \
+             proxy in front, or list the origin",
+            asked.host
+        );
+        Err(Problem::new(Code::ForbiddenOrigin, message))
+    }
+
+    fn allows(&self, origin: &str, asked: &Asked<'_>) -> bool {
+        let host = asked.asker.host.as_deref().unwrap_or(asked.host);
+        let scheme = asked.asker.scheme.as_deref().unwrap_or(asked.scheme);
+        // Behind a proxy that tells nothing, http may be https; the other way round never.
+        let is_downgrade =
+            scheme == "https" && !origin.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("https:"));
+        let is_own = self.reach == Reach::OwnPages && is_web_page_of_loopback(origin);
+        is_own || self.listed.allows(origin, host) || (!is_downgrade && self.same_host.allows(origin, host))
+    }
+}
+
+fn is_web_page_of_loopback(origin: &str) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    is_web && is_loopback(host)
+}
+
+/// Whether a host, with or without a port, is this machine by its very name.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Allowed {
+    /// Lets the page see the answer, and caches know that it is for this page.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        let origin = match self {
+            Self::NoPage => return,
+            Self::Origin(origin) => {
+                let yes = HeaderValue::from_static("true");
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+                origin.clone()
+            }
+            Self::Any => HeaderValue::from_static("*"),
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+    }
+
+    /// The answer to a preflight: what a page may send here.
+    pub(crate) fn preflight(&self, methods: HeaderValue) -> http::Response<()> {
+        const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key";
+        let mut response = http::Response::new(());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        self.tell(headers);
+        headers.insert(header::ALLOW, methods.clone());
+        if *self != Self::NoPage {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS));
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        response
+    }
+}
+
+/// Whether a page asks beforehand what it may send.
+pub(crate) fn is_preflight(method: &Method) -> bool {
+    *method == Method::OPTIONS
+}
+
+#[cfg(test)]
+mod tests;

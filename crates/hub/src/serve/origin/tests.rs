@@ -1,0 +1,186 @@
+use super::*;
+use crate::settings::Listen;
+use std::net::Ipv4Addr;
+
+fn settings(listen: &str, origins: &[&str]) -> Settings {
+    Settings {
+        listen: Listen::Tcp(listen.parse().unwrap()),
+        origins: origins.iter().map(|&origin| origin.into()).collect(),
+        ..Settings::default()
+    }
+}
+
+fn direct() -> Asker {
+    Asker { address: Ipv4Addr::LOCALHOST.into(), way: Way::Direct, host: None, scheme: None }
+}
+
+fn ask(settings: &Settings, asker: &Asker, host: &str, origin: Option<&str>) -> Result<Allowed, Code> {
+    let mut headers = HeaderMap::new();
+    if let Some(origin) = origin {
+        headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+    }
+    let asked = Asked { asker, host, scheme: "http", headers: &headers };
+    Origins::new(settings).unwrap().check(&asked).map_err(|problem| problem.code)
+}
+
+fn may(settings: &Settings, host: &str, origin: &str) -> bool {
+    ask(settings, &direct(), host, Some(origin)).is_ok()
+}
+
+#[test]
+fn on_loopback_every_page_of_this_machine_may_and_no_other() {
+    let settings = settings("127.0.0.1:8000", &[]);
+    for origin in [
+        "http://localhost:8000",
+        "http://LOCALHOST:3000",
+        "https://localhost",
+        "http://127.0.0.1",
+        "http://[::1]:1",
+    ] {
+        assert!(may(&settings, "localhost:8000", origin), "{origin}");
+    }
+    for origin in [
+        "http://evil.example",
+        "null",
+        "http://localhost.evil.example",
+        "http://evil-localhost",
+        "http://localhost@evil.example",
+        "http://evil.example:8000",
+        "file://localhost",
+        "localhost",
+        "",
+        "http://",
+        "http://127.0.0.1.evil.example",
+        "http://10.0.0.1",
+    ] {
+        assert!(!may(&settings, "localhost:8000", origin), "{origin}");
+    }
+}
+
+#[test]
+fn a_name_that_was_made_to_point_here_is_not_answered_to() {
+    let settings = settings("127.0.0.1:8000", &[]);
+    for host in ["localhost", "localhost:8000", "LocalHost:1", "127.0.0.1:8000", "127.0.0.2", "[::1]:8000"] {
+        assert_eq!(ask(&settings, &direct(), host, None), Ok(Allowed::NoPage), "{host}");
+    }
+    for host in
+        ["evil.example", "evil.example:8000", "", "localhost.evil.example", "a@localhost", "10.0.0.1", "::1"]
+    {
+        assert_eq!(ask(&settings, &direct(), host, None), Err(Code::ForbiddenOrigin), "{host}");
+        assert!(!may(&settings, host, "http://evil.example"), "{host}");
+    }
+}
+
+#[test]
+fn a_name_on_loopback_is_answered_to_if_it_is_listed_or_a_trusted_proxy_asks() {
+    let listed = settings("127.0.0.1:8000", &["https://dev.example:8443"]);
+    assert_eq!(ask(&listed, &direct(), "dev.example:8443", None), Ok(Allowed::NoPage));
+    assert!(ask(&listed, &direct(), "evil.example", None).is_err());
+    assert!(!may(&listed, "localhost:8000", "http://localhost:3000"), "who lists origins lists all of them");
+    let mut proxied = settings("127.0.0.1:8000", &[]);
+    proxied.trust_proxy = vec!["127.0.0.1/32".parse().unwrap()];
+    assert!(ask(&proxied, &direct(), "a.example", None).is_err());
+    let by_proxy = Asker { way: Way::Proxied, ..direct() };
+    assert_eq!(ask(&proxied, &by_proxy, "a.example", None), Ok(Allowed::NoPage));
+    assert!(ask(&proxied, &by_proxy, "a.example", Some("https://a.example")).is_ok());
+    assert!(ask(&proxied, &by_proxy, "a.example", Some("https://b.example")).is_err());
+}
+
+#[test]
+fn elsewhere_an_origin_is_of_the_host_or_listed() {
+    let settings = settings("0.0.0.0:80", &["https://app.example", "https://*.pages.example"]);
+    for origin in [
+        "http://push.example",
+        "https://push.example",
+        "HTTP://PUSH.example",
+        "http://push.example:80",
+        "https://app.example",
+        "https://APP.example:443",
+        "https://a.b.pages.example",
+    ] {
+        assert!(may(&settings, "push.example", origin), "{origin}");
+    }
+    for origin in [
+        "null",
+        "http://push.example:8080",
+        "http://evil-push.example",
+        "http://push.example.evil.example",
+        "http://sub.push.example",
+        "http://app.example",
+        "https://app.example:444",
+        "https://pages.example",
+        "https://evilpages.example",
+        "http://localhost",
+    ] {
+        assert!(!may(&settings, "push.example", origin), "{origin}");
+    }
+}
+
+#[test]
+fn an_insecure_page_is_not_that_of_a_secure_host() {
+    let settings = settings("0.0.0.0:443", &[]);
+    let over = |scheme: &str, origin: &str| {
+        let asker = Asker { way: Way::Proxied, scheme: Some(scheme.into()), ..direct() };
+        ask(&settings, &asker, "push.example", Some(origin)).is_ok()
+    };
+    assert!(over("https", "https://push.example"));
+    assert!(!over("https", "http://push.example:443"));
+    assert!(!over("https", "http://push.example"));
+    assert!(over("http", "http://push.example"));
+}
+
+#[test]
+fn the_host_is_the_one_that_a_trusted_proxy_tells() {
+    let settings = settings("0.0.0.0:80", &[]);
+    let asker = Asker { way: Way::Proxied, host: Some("outer.example".into()), ..direct() };
+    assert!(ask(&settings, &asker, "inner:8000", Some("https://outer.example")).is_ok());
+    assert!(ask(&settings, &asker, "inner:8000", Some("http://inner:8000")).is_err());
+}
+
+#[test]
+fn several_origins_are_none() {
+    let settings = settings("127.0.0.1:8000", &[]);
+    let mut headers = HeaderMap::new();
+    headers.append(header::ORIGIN, HeaderValue::from_static("http://localhost"));
+    headers.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
+    let asked = Asked { asker: &direct(), host: "localhost", scheme: "http", headers: &headers };
+    assert!(Origins::new(&settings).unwrap().check(&asked).is_err());
+}
+
+#[test]
+fn cors_names_the_origin_or_gives_no_credentials() {
+    let told = |settings: &Settings, origin| {
+        let mut headers = HeaderMap::new();
+        ask(settings, &direct(), "push.example", origin).unwrap().tell(&mut headers);
+        assert_eq!(headers[header::VARY], "Origin");
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+        (text(header::ACCESS_CONTROL_ALLOW_ORIGIN), text(header::ACCESS_CONTROL_ALLOW_CREDENTIALS))
+    };
+    let settings_listed = settings("0.0.0.0:80", &["https://app.example"]);
+    let yes = Some("true".to_owned());
+    let app = Some("https://app.example");
+    assert_eq!(told(&settings_listed, app), (app.map(String::from), yes.clone()));
+    assert_eq!(told(&settings_listed, None), (None, None));
+    let any = settings("0.0.0.0:80", &["*", "https://app.example"]);
+    assert_eq!(told(&any, Some("https://other.example")), (Some("*".into()), None));
+    assert_eq!(told(&any, Some("null")), (Some("*".into()), None));
+    assert_eq!(told(&any, app), (app.map(String::from), yes));
+}
+
+#[test]
+fn a_preflight_says_what_may_be_sent() {
+    let allowed = Allowed::Origin(HeaderValue::from_static("https://app.example"));
+    let response = allowed.preflight(HeaderValue::from_static("POST, OPTIONS"));
+    assert_eq!(response.status(), 204);
+    let header = |name| response.headers()[name].to_str().unwrap();
+    assert_eq!(header(header::ACCESS_CONTROL_ALLOW_METHODS), "POST, OPTIONS");
+    assert!(header(header::ACCESS_CONTROL_ALLOW_HEADERS).contains("Content-Type"));
+    assert_eq!(header(header::ACCESS_CONTROL_MAX_AGE), "600");
+    assert_eq!(header(header::VARY), "Origin");
+    assert_eq!(header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://app.example");
+}
+
+#[test]
+fn a_list_of_origins_is_checked() {
+    assert!(Origins::new(&settings("127.0.0.1:80", &["https://a.example/path"])).is_err());
+}
