@@ -13,7 +13,7 @@ use std::time::Duration;
 /// have here: of its file (--config, SOCKEYE_CONFIG), or of the variable SOCKEYE_AUTH_TOKEN_SECRET. There is no flag for
 /// the secret itself, because everyone on a machine can see the flags of its programs.
 ///
-/// To try it: sockeye connect "ws://127.0.0.1:8000/stream?token=$(sockeye token --sub ann --channel news)"
+/// To try it: sockeye token --sub ann --channel news --secret-file token.secret
 #[derive(Args)]
 pub(crate) struct TokenArgs {
     /// The user; without one the client has no name
