@@ -18,7 +18,7 @@ pub(super) fn token(claims: &str) -> String {
 
 /// `POST /publish` by a client from somewhere.
 async fn client(worker: &Worker, request: Request<Full<Bytes>>) -> Answer {
-    answer(publish(worker, Some([192, 0, 2, 1].into()), request).await).await
+    answer(publish(worker, [192, 0, 2, 1].into(), request).await).await
 }
 
 /// `POST /publish` with a token.
