@@ -1,0 +1,137 @@
+//! Into the outbox and out of it.
+
+use super::follower::{Arrival, Place};
+use super::message::{Entry, Message, Source};
+use super::outbox::{Item, Put};
+use super::subscription::{Stage, Subscription};
+use super::{Session, State};
+use crate::broker::{Gap, Member};
+use crate::code::Code;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Someone has come to a channel, or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Join,
+    Leave,
+}
+
+impl Subscription {
+    /// A publication has come.
+    pub(crate) fn handle_live(self: &Rc<Self>, message: &Rc<Message>) {
+        let Some(session) = self.session().filter(|session| session.is_open()) else { return };
+        let was_lagging = self.follower().borrow().is_lagging();
+        let arrival = self.follower().borrow_mut().handle_live(message);
+        match arrival {
+            Arrival::Next => session.put(Item::Publication(self.clone(), message.clone())),
+            Arrival::Known => {}
+            Arrival::Held => session.note_lag(self, was_lagging),
+        }
+    }
+
+    /// Publications were not kept for the worker, and are to be read.
+    pub(crate) fn handle_behind(&self) {
+        let Some(session) = self.session().filter(|session| session.is_open()) else { return };
+        let was_lagging = self.follower().borrow().is_lagging();
+        self.follower().borrow_mut().handle_behind();
+        session.note_lag(self, was_lagging);
+    }
+
+    /// Someone has come or gone. The client hears of it once it has the channel.
+    pub(crate) fn handle_presence(self: &Rc<Self>, presence: Presence, member: &Arc<Member>) {
+        let Some(session) = self.session().filter(|session| session.is_open()) else { return };
+        if self.stage() == Stage::Subscribed {
+            let (subscription, member) = (self.clone(), member.clone());
+            session.put(match presence {
+                Presence::Join => Item::Join(subscription, member),
+                Presence::Leave => Item::Leave(subscription, member),
+            });
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    /// Something of a follower has changed: the task is woken if there is something new to do.
+    pub(super) fn note_lag(&self, subscription: &Subscription, was_lagging: bool) {
+        if !was_lagging && subscription.follower().borrow().is_lagging() {
+            self.lagging.set(self.lagging.get() + 1);
+            self.wake();
+        }
+    }
+
+    /// Puts something into the outbox, or ends the session if its client is too slow for it.
+    pub(super) fn put(&self, item: Item) {
+        let counters = &self.worker.counters;
+        let is_publication = matches!(item, Item::Publication(..));
+        let is_presence = matches!(item, Item::Join(..) | Item::Leave(..));
+        let limit = self.worker.hub.settings.limits.outbox;
+        let put = self.change(|outbox| outbox.offer(item, limit));
+        match put {
+            Put::Kept(dropped) => {
+                counters.deliveries.add(u64::from(is_publication));
+                counters.dropped.add(dropped as u64);
+                self.wake();
+            }
+            Put::Dropped(dropped) => {
+                counters.presence_dropped.add(u64::from(is_presence));
+                counters.dropped.add(dropped as u64);
+                self.wake();
+            }
+            Put::Refused => self.end(Code::SlowConsumer.into()),
+        }
+    }
+
+    /// Changes the outbox, and keeps the worker's figures of it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut super::Outbox) -> T) -> T {
+        let mut outbox = self.outbox.borrow_mut();
+        let (len, bytes) = (outbox.len(), outbox.bytes());
+        let result = change(&mut outbox);
+        let counters = &self.worker.counters;
+        // Wrapping: the sums are right, whichever way a single difference goes.
+        counters.queued.add((outbox.len() as u64).wrapping_sub(len as u64));
+        counters.queued_bytes.add((outbox.bytes() as u64).wrapping_sub(bytes as u64));
+        result
+    }
+
+    pub(super) fn clear(&self) {
+        self.change(super::Outbox::clear);
+    }
+
+    pub(super) fn take_entry(&self) -> Option<Entry> {
+        let item = self.change(super::Outbox::pop)?;
+        Some(match item {
+            Item::Publication(subscription, message) => {
+                subscription.tell(Place { epoch: message.epoch, offset: message.offset });
+                if message.source() == Source::Live {
+                    self.worker.counters.latency.observe(age(&message));
+                }
+                Entry::Publication(message)
+            }
+            Item::Gap(subscription, gap) => self.tell_gap(&subscription, *gap),
+            Item::Lost(subscription) => {
+                let gap = subscription.take_lost()?;
+                self.tell_gap(&subscription, gap)
+            }
+            Item::Join(subscription, member) => Entry::Join(subscription.channel().clone(), member),
+            Item::Leave(subscription, member) => Entry::Leave(subscription.channel().clone(), member),
+            Item::Own(message) => Entry::Own(*message),
+        })
+    }
+
+    fn tell_gap(&self, subscription: &Subscription, gap: Gap) -> Entry {
+        self.worker.counters.gaps.increment();
+        subscription.tell(Place { epoch: gap.epoch, offset: gap.to });
+        Entry::Gap(subscription.channel().clone(), gap)
+    }
+}
+
+fn age(message: &Message) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_millis(message.meta.time))
+}

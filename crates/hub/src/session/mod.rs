@@ -1,0 +1,288 @@
+//! One client on one connection: what it follows, what waits for it, and how it ends.
+//!
+//! A session belongs to the task of its connection, which takes entries out ([`Session::poll_entry`]) and writes them.
+//! Its worker puts entries in. Both are on one thread, and neither waits for the other.
+
+mod delivery;
+mod follower;
+mod message;
+mod outbox;
+mod presence;
+mod refresh;
+mod replay;
+mod subscribe;
+mod subscription;
+
+pub(crate) use delivery::Presence;
+pub(crate) use message::{Entry, Message, Source};
+pub(crate) use presence::announce;
+pub(crate) use subscription::Subscription;
+
+use crate::auth::ClientId;
+use crate::broker::Member;
+use crate::code::{Code, Problem};
+use crate::identity::Identity;
+use crate::metrics::Transport;
+use crate::position::{Cursor, Position};
+use crate::worker::Worker;
+use bytes::Bytes;
+use outbox::{Item, Outbox};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use subscription::Stage;
+
+/// Who comes, and how.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) transport: Transport,
+    pub(crate) client: ClientId,
+    pub(crate) identity: Identity,
+}
+
+/// One client on one connection, one event stream or one poll.
+pub(crate) struct Session {
+    worker: Rc<Worker>,
+    /// In which order the worker's sessions have come.
+    number: u64,
+    transport: Transport,
+    state: Cell<State>,
+    client: ClientId,
+    identity: RefCell<Identity>,
+    /// What presence shows of the client, once a channel asks for it.
+    member: RefCell<Option<Arc<Member>>>,
+    subscriptions: RefCell<Vec<Rc<Subscription>>>,
+    /// How many of them are not in step with their logs.
+    lagging: Cell<u16>,
+    /// Which of them reads next, so that each has its turn.
+    turn: Cell<u16>,
+    outbox: RefCell<Outbox>,
+    ended: OnceCell<Box<Problem>>,
+    waker: Cell<Option<Waker>>,
+    is_waiting: Cell<bool>,
+    /// Whether a heartbeat is due.
+    heartbeat: Cell<bool>,
+    /// When something was handed out last, by the worker's clock.
+    spoken: Cell<u32>,
+    /// When the token expires, by the worker's clock.
+    expires: Cell<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// What waits is handed out, nothing is put in.
+    Leaving,
+    /// Nothing is handed out any more.
+    Over,
+    /// It is off the worker's books.
+    Closed,
+}
+
+/// How a client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// It has said so.
+    Closed,
+    /// Its connection broke, or its poll was answered: it may come back.
+    Broken,
+}
+
+impl Session {
+    pub(crate) fn new(worker: Rc<Worker>, number: u64, opening: Opening) -> Self {
+        let Opening { transport, client, identity } = opening;
+        let expires = worker.clock().expiry(&identity);
+        Self {
+            number,
+            transport,
+            state: Cell::new(State::Open),
+            client,
+            identity: RefCell::new(identity),
+            member: RefCell::default(),
+            subscriptions: RefCell::default(),
+            lagging: Cell::new(0),
+            turn: Cell::new(0),
+            outbox: RefCell::default(),
+            ended: OnceCell::new(),
+            waker: Cell::new(None),
+            is_waiting: Cell::new(false),
+            heartbeat: Cell::new(false),
+            spoken: Cell::new(worker.clock().now()),
+            expires: Cell::new(expires),
+            worker,
+        }
+    }
+
+    /// The next entry for the client; `None` when the session has ended, then [`ended`](Self::ended) says how. Of the
+    /// log it reads no more than there is room for.
+    pub(crate) fn poll_entry(&self, cx: &mut Context<'_>) -> Poll<Option<Entry>> {
+        if self.lagging.get() > 0 {
+            self.replay(cx);
+        }
+        if let Some(entry) = self.take_entry() {
+            self.spoken.set(self.worker.clock().now());
+            self.heartbeat.set(false);
+            return Poll::Ready(Some(entry));
+        }
+        if self.is_drained() {
+            return Poll::Ready(None);
+        }
+        if self.heartbeat.take() {
+            self.spoken.set(self.worker.clock().now());
+            return Poll::Ready(Some(Entry::Heartbeat));
+        }
+        self.wait(cx);
+        Poll::Pending
+    }
+
+    /// Whether what was asked for by cursors, or was missed, is still being read. What is published while it is not
+    /// comes by itself.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lagging.get() > 0
+    }
+
+    /// Puts an own message among the entries: an answer, an error.
+    pub(crate) fn push(&self, message: Bytes) {
+        if self.state.get() == State::Open {
+            self.put(Item::Own(Box::new(message)));
+        }
+    }
+
+    /// Ends it. Those who are to come back elsewhere first get what waits for them; others get nothing more.
+    pub(crate) fn end(&self, problem: Problem) {
+        if self.state.get() != State::Open {
+            return;
+        }
+        let is_kind = matches!(problem.code, Code::Draining | Code::Moved);
+        self.state.set(if is_kind { State::Leaving } else { State::Over });
+        let _ = self.ended.set(Box::new(problem)); // it is open, so it has not ended before
+        if !is_kind {
+            self.clear();
+        }
+        self.wake();
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Problem> {
+        self.ended.get().map(|problem| (**problem).clone())
+    }
+
+    /// Where the client stands in its channels, with all that was handed out.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let mut cursor = Cursor::default();
+        for subscription in self.subscriptions.borrow().iter().filter(|s| s.stage() == Stage::Subscribed) {
+            let (channel, told) = (subscription.channel().clone(), subscription.told());
+            cursor.merge(Position { channel, epoch: told.epoch, offset: told.offset });
+        }
+        cursor
+    }
+
+    /// Whether nothing will be handed out any more, and nothing waits: for who waits for room before it asks.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state.get(), State::Over | State::Closed)
+    }
+
+    /// Who the client is.
+    pub(crate) fn identity(&self) -> Ref<'_, Identity> {
+        self.identity.borrow()
+    }
+
+    /// Its id.
+    pub(crate) fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// How it is connected.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// The worker whose thread it is on.
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// It is over: it leaves its channels and the worker's books. To be called once the client is told; later calls do
+    /// nothing. Without it, dropping the session counts as broken.
+    pub(crate) fn close(&self, departure: Departure) {
+        if self.state.replace(State::Closed) == State::Closed {
+            return;
+        }
+        self.clear();
+        let linger = self.linger(departure);
+        while let Some(subscription) = self.last_subscription() {
+            self.detach(&subscription, linger);
+        }
+        self.worker.forget(self);
+        self.wake();
+    }
+
+    /// A second has passed by the worker's clock.
+    pub(crate) fn handle_tick(&self) {
+        if self.state.get() != State::Open {
+            return;
+        }
+        let now = self.worker.clock().now();
+        if self.expires.get() <= now {
+            self.end(Code::TokenExpired.into());
+            return;
+        }
+        let silence = now.saturating_sub(self.spoken.get());
+        if self.worker.heartbeat(self.transport).is_some_and(|longest| silence >= longest) {
+            self.heartbeat.set(true);
+            self.wake();
+        }
+    }
+
+    fn last_subscription(&self) -> Option<Rc<Subscription>> {
+        self.subscriptions.borrow().last().cloned()
+    }
+
+    /// Whether nothing will be handed out any more.
+    fn is_drained(&self) -> bool {
+        match self.state.get() {
+            State::Open => false,
+            State::Leaving => self.lagging.get() == 0,
+            State::Over | State::Closed => true,
+        }
+    }
+
+    fn wait(&self, cx: &Context<'_>) {
+        let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+        self.waker.set(Some(waker.unwrap_or_else(|| cx.waker().clone())));
+        self.is_waiting.set(true);
+    }
+
+    /// Wakes the task of the connection, once until it waits again. An end wakes it even where it waits for something
+    /// else, such as the socket.
+    fn wake(&self) {
+        if self.is_waiting.replace(false) || self.state.get() != State::Open {
+            if let Some(waker) = self.waker.take() {
+                waker.wake_by_ref();
+                self.waker.set(Some(waker));
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close(Departure::Broken);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("client", &self.client)
+            .field("transport", &self.transport)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

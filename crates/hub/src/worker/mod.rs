@@ -1,0 +1,204 @@
+//! One thread's share of the server: its inbox, who of its sessions follows which channel, and the one clock for all.
+//!
+//! A worker never leaves its thread, and nothing here is locked: what comes into the inbox is handed to the followers of
+//! its channel by plain pointers.
+
+mod attempt;
+mod clock;
+mod command;
+mod drain;
+mod registry;
+
+pub(crate) use attempt::Attempt;
+pub(crate) use command::{Command, Target};
+pub(crate) use registry::Topic;
+
+use crate::broker::{Delivery, Drained, Inbox, Lease, Member, Reply};
+use crate::channel::Channel;
+use crate::code::Code;
+use crate::hub::{Hub, Line};
+use crate::metrics::{Counters, Transport};
+use crate::session::{Message, Opening, Presence, Session, Source, announce};
+use clock::Clock;
+use drain::Drain;
+use registry::Registry;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior};
+
+/// One thread's share.
+pub(crate) struct Worker {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) counters: Arc<Counters>,
+    inbox: Arc<Inbox>,
+    clock: Clock,
+    registry: Registry,
+    /// In the order in which they came. Their tasks own them.
+    sessions: RefCell<BTreeMap<u64, Weak<Session>>>,
+    opened: Cell<u64>,
+    line: RefCell<Line>,
+    drain: RefCell<Option<Drain>>,
+}
+
+impl Worker {
+    /// A worker without sessions.
+    pub(crate) fn new(hub: Arc<Hub>) -> Rc<Self> {
+        Self::with_inbox(hub, Inbox::CAPACITY)
+    }
+
+    pub(crate) fn with_inbox(hub: Arc<Hub>, capacity: usize) -> Rc<Self> {
+        Rc::new(Self {
+            counters: hub.metrics.register(),
+            inbox: Arc::new(Inbox::new(capacity)),
+            clock: Clock::new(hub.started, hub.settings.auth.leeway),
+            registry: Registry::default(),
+            sessions: RefCell::default(),
+            opened: Cell::new(0),
+            line: RefCell::new(hub.line()),
+            drain: RefCell::default(),
+            hub,
+        })
+    }
+
+    /// Runs for ever: hands out what comes into the inbox, does what it is told, and once a second what time asks for.
+    pub(crate) async fn run(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drained = Drained::default();
+        loop {
+            poll_fn(|cx| self.poll_work(&mut ticks, &mut drained, cx)).await;
+            // Now the sessions write what they were given; what comes meanwhile gathers.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A session that follows nothing yet. While the server is shut down it ends at once.
+    pub(crate) fn open(self: &Rc<Self>, opening: Opening) -> Rc<Session> {
+        let number = self.opened.get();
+        self.opened.set(number + 1);
+        let transport = self.counters.transport(opening.transport);
+        transport.opened.increment();
+        transport.open.increment();
+        let session = Rc::new(Session::new(self.clone(), number, opening));
+        self.sessions.borrow_mut().insert(number, Rc::downgrade(&session));
+        if self.hub.is_draining() {
+            session.end(Code::Draining.into());
+        }
+        session
+    }
+
+    /// Makes a client a member, or keeps it one, for this long: for polls whose next one comes later than the members of
+    /// a poll are kept for.
+    pub(crate) async fn touch_presence(&self, channel: &Channel, member: &Arc<Member>, lasting: Duration) {
+        let namespace = self.hub.settings.namespace(channel);
+        if namespace.presence {
+            let lease = Lease::For(lasting, announce(namespace));
+            let _ = self.hub.broker.join(channel, member, lease).await; // the next poll tries again
+        }
+    }
+
+    /// Does all that there is to do now. The inbox comes first, so that who is sent away has had what came before.
+    fn poll_work(&self, ticks: &mut Interval, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
+        let mut has_worked = self.inbox.poll_drain(drained, cx).is_ready();
+        self.distribute(drained);
+        while let Poll::Ready(Some(command)) = self.line.borrow_mut().commands.poll_recv(cx) {
+            self.obey(command);
+            has_worked = true;
+        }
+        if ticks.poll_tick(cx).is_ready() {
+            self.handle_tick();
+            has_worked = true;
+        }
+        if let Some(drain) = &mut *self.drain.borrow_mut() {
+            has_worked |= drain.poll_end(cx).is_ready();
+        }
+        if has_worked { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn distribute(&self, drained: &mut Drained) {
+        for delivery in drained.deliveries.drain(..) {
+            match delivery {
+                Delivery::Publication(publication) => {
+                    let Some(topic) = self.registry.find(&publication.channel) else { continue };
+                    let message = Message::new(publication, Source::Live);
+                    topic.each(|subscription| subscription.handle_live(&message));
+                }
+                Delivery::Join(channel, member) => self.tell(&channel, Presence::Join, &member),
+                Delivery::Leave(channel, member) => self.tell(&channel, Presence::Leave, &member),
+            }
+        }
+        for (channel, _) in drained.behind.drain() {
+            self.counters.behind.increment();
+            if let Some(topic) = self.registry.find(&channel) {
+                topic.each(|subscription| subscription.handle_behind());
+            }
+        }
+        self.counters.presence_dropped.add(std::mem::take(&mut drained.dropped));
+    }
+
+    fn tell(&self, channel: &Channel, presence: Presence, member: &Arc<Member>) {
+        if let Some(topic) = self.registry.find(channel) {
+            topic.each(|subscription| subscription.handle_presence(presence, member));
+        }
+    }
+
+    fn handle_tick(&self) {
+        self.clock.advance();
+        for session in self.sessions() {
+            session.handle_tick();
+        }
+        if self.line.borrow().number == 0 {
+            self.hub.broker.sweep();
+        }
+    }
+
+    /// By when they came.
+    fn sessions(&self) -> Vec<Rc<Session>> {
+        self.sessions.borrow().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The worker's time.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The longest silence on a transport, in seconds.
+    pub(crate) fn heartbeat(&self, transport: Transport) -> Option<u32> {
+        let heartbeat = match transport {
+            Transport::WebSocket => self.hub.settings.heartbeat.websocket,
+            Transport::Sse => self.hub.settings.heartbeat.sse,
+            Transport::LongPoll | Transport::Poll => return None,
+        };
+        Some(u32::try_from(heartbeat.as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// Takes a session off the books.
+    pub(crate) fn forget(&self, session: &Session) {
+        self.sessions.borrow_mut().remove(&session.number());
+        let counters = &self.counters;
+        counters.transport(session.transport()).open.subtract(1);
+        let is_poll = matches!(session.transport(), Transport::LongPoll | Transport::Poll);
+        match session.ended() {
+            Some(problem) => counters.ended(problem.code).increment(),
+            None if is_poll => {}
+            None => counters.left.increment(),
+        }
+    }
+
+    /// Sees to it that something is done at the broker, for which nobody waits.
+    pub(crate) fn see_to<T: Send + Unpin + 'static>(&self, reply: Reply<T>) {
+        attempt::complete(reply);
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("number", &self.line.borrow().number).finish_non_exhaustive()
+    }
+}
