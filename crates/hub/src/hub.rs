@@ -7,6 +7,7 @@ use crate::code::Problem;
 use crate::metrics::Metrics;
 use crate::operations::Publishing;
 use crate::settings::Settings;
+use crate::stream::Polls;
 use crate::worker::{Command, Target};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -22,6 +23,7 @@ pub struct Hub {
     pub(crate) authority: Authority,
     pub(crate) metrics: Metrics,
     pub(crate) publishing: Publishing,
+    pub(crate) polls: Polls,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
     draining: AtomicBool,
@@ -46,6 +48,7 @@ impl Hub {
             authority,
             metrics: Metrics::default(),
             publishing: Publishing::new(),
+            polls: Polls::new(),
             started: Instant::now(),
             workers: Mutex::default(),
             draining: AtomicBool::new(false),

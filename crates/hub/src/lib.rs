@@ -16,4 +16,5 @@ pub mod publication;
 pub mod serve;
 pub(crate) mod session;
 pub mod settings;
+pub(crate) mod stream;
 pub(crate) mod worker;
