@@ -1,7 +1,7 @@
 //! What clients ask for by HTTP, with their token: publishing, and what a WebSocket would ask for by a message.
 
 use super::query::{Known, Query};
-use super::{answer, channel, count_refused, publishing, reading};
+use super::{answer, channel, count_refused, publishing, reading, refuse_other_methods};
 use crate::auth::{ClientId, token_of};
 use crate::code::{Code, Problem};
 use crate::envelope;
@@ -16,10 +16,7 @@ use http::{Method, Request, Response};
 use std::error::Error;
 use std::net::IpAddr;
 
-/// The addresses where clients ask: `/publish`, `/presence`, `/history`.
-pub(crate) const CLIENT_ADDRESSES: [&str; 3] = ["/publish", "/presence", "/history"];
-
-/// Answers a client's request to one of [`CLIENT_ADDRESSES`], which came from `remote`.
+/// Answers a client's request to `/publish`, `/presence` or `/history`, which came from `remote`.
 pub(crate) async fn handle_client<B>(worker: &Worker, remote: IpAddr, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
@@ -27,7 +24,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let method = if parts.uri.path() == "/publish" { Method::POST } else { Method::GET };
-    if let Err(refused) = super::check_method(worker, &method, &parts) {
+    if let Some(refused) = refuse_other_methods(worker, &method, &parts) {
         return refused;
     }
     let answered = match parts.uri.path() {
@@ -82,9 +79,10 @@ struct Visitor {
 
 impl Visitor {
     fn read<'a>(worker: &Worker, parts: &'a Parts, known: Known) -> Result<(Self, Query<'a>), Problem> {
-        let identity = identity(worker, parts)?;
+        let (authority, settings) = (&worker.hub.authority, &worker.hub.settings.auth);
+        let token = token_of(&parts.uri, &parts.headers, settings.cookie.as_deref());
+        let identity = authority.identify(token.as_deref())?;
         let query = Query::parse(parts.uri.query(), known)?;
-        let authority = &worker.hub.authority;
         let returning = query.one("client").and_then(|client| authority.check_client(client));
         let is_returning = returning.is_some();
         let client = returning.unwrap_or_else(|| authority.mint_client());
@@ -102,19 +100,5 @@ impl Visitor {
             None => Sender::Address(holder(remote)),
         };
         worker.hub.pacing.check_sender(sender, len, &worker.hub.settings.limits)
-    }
-}
-
-/// Who the client is by its token.
-fn identity(worker: &Worker, parts: &Parts) -> Result<Identity, Problem> {
-    let authority = &worker.hub.authority;
-    let cookie = worker.hub.settings.auth.cookie.as_deref();
-    match token_of(&parts.uri, &parts.headers, cookie) {
-        Some(token) => authority.verify(&token),
-        None if authority.allows_anonymous() => Ok(Identity::default()),
-        None => Err(Problem::new(
-            Code::TokenRequired,
-            "a token is needed, and none came; give it as Authorization: Bearer TOKEN",
-        )),
     }
 }

@@ -9,7 +9,7 @@ mod reading;
 mod status;
 
 pub(crate) use answer::{json, refuse, refuse_method};
-pub(crate) use client::{CLIENT_ADDRESSES, handle_client};
+pub(crate) use client::handle_client;
 pub(crate) use status::{health, ready};
 
 use crate::auth::api_key_of;
@@ -66,7 +66,7 @@ where
         Ok(endpoint) => endpoint,
         Err(problem) => return count_refused(worker, &problem),
     };
-    if let Err(refused) = check_method(worker, &endpoint.method(), &parts) {
+    if let Some(refused) = refuse_other_methods(worker, &endpoint.method(), &parts) {
         return refused;
     }
     let answered = match endpoint {
@@ -106,14 +106,14 @@ fn check_key(worker: &Worker, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::KeyRequired, message))
 }
 
-/// Whether the request has this method; a GET may be a HEAD.
-fn check_method(worker: &Worker, method: &Method, parts: &Parts) -> Result<(), Response<Body>> {
+/// The answer to a request with another method than this one; a GET may be a HEAD.
+fn refuse_other_methods(worker: &Worker, method: &Method, parts: &Parts) -> Option<Response<Body>> {
     let is_head = method == Method::GET && parts.method == Method::HEAD;
     if parts.method == method || is_head {
-        return Ok(());
+        return None;
     }
     worker.counters.errors.increment();
-    Err(refuse_method(if method == Method::GET { "GET, HEAD" } else { "POST" }))
+    Some(refuse_method(if method == Method::GET { "GET, HEAD" } else { "POST" }))
 }
 
 fn channel(name: &str) -> Result<Channel, Problem> {
