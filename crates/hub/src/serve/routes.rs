@@ -18,6 +18,8 @@ use std::rc::Rc;
 enum Resource {
     Stream,
     Publish,
+    /// `/presence` and `/history`.
+    Reading,
     /// `/api/…` and `/metrics`.
     Api,
     Health,
@@ -31,6 +33,7 @@ impl Resource {
         Some(match path {
             STREAM => Self::Stream,
             "/publish" => Self::Publish,
+            "/presence" | "/history" => Self::Reading,
             "/metrics" => Self::Api,
             _ if path.starts_with("/api/") => Self::Api,
             "/health" => Self::Health,
@@ -43,7 +46,7 @@ impl Resource {
         match self {
             Self::Health | Self::Ready => true,
             Self::Api => serves != Serves::Clients,
-            Self::Stream | Self::Publish => serves != Serves::Admin,
+            Self::Stream | Self::Publish | Self::Reading => serves != Serves::Admin,
             Self::Asset(asset) => {
                 serves != Serves::Admin
                     && (asset.kind() == assets::Kind::Client || door.worker.hub.settings.pages)
@@ -56,7 +59,7 @@ impl Resource {
             Self::Stream => "GET, OPTIONS",
             Self::Publish => "POST, OPTIONS",
             Self::Api => "GET, HEAD, POST, OPTIONS",
-            Self::Health | Self::Ready | Self::Asset(_) => "GET, HEAD, OPTIONS",
+            Self::Reading | Self::Health | Self::Ready | Self::Asset(_) => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -116,7 +119,9 @@ async fn route(
         Resource::Publish | Resource::Api if is_too_late(door, request.method()) => {
             refuse(door, &Code::Draining.into())
         }
-        Resource::Publish => api::publish(worker, Some(admitted.asker.address), request).await,
+        Resource::Publish | Resource::Reading => {
+            api::handle_client(worker, admitted.asker.address, request).await
+        }
         Resource::Api => api::handle(worker, door.site.guard, request).await,
         Resource::Health => api::health(),
         Resource::Ready => api::ready(worker),
