@@ -9,11 +9,11 @@ mod command;
 mod drain;
 mod registry;
 
-pub(crate) use attempt::Attempt;
+pub(crate) use attempt::{Attempt, complete};
 pub(crate) use command::{Command, Target};
 pub(crate) use registry::Topic;
 
-use crate::broker::{Delivery, Drained, Inbox, Lease, Member, Reply};
+use crate::broker::{Delivery, Drained, Inbox, Lease, Member};
 use crate::channel::Channel;
 use crate::code::Code;
 use crate::hub::{Hub, Line};
@@ -189,11 +189,6 @@ impl Worker {
             None if is_poll => {}
             None => counters.left.increment(),
         }
-    }
-
-    /// Sees to it that something is done at the broker, for which nobody waits.
-    pub(crate) fn see_to<T: Send + Unpin + 'static>(&self, reply: Reply<T>) {
-        attempt::complete(reply);
     }
 }
 
