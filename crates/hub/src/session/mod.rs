@@ -12,6 +12,8 @@ mod refresh;
 mod replay;
 mod subscribe;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use delivery::Presence;
 pub(crate) use message::{Entry, Message, Source};

@@ -133,7 +133,9 @@ impl Worker {
                 Delivery::Leave(channel, member) => self.tell(&channel, Presence::Leave, &member),
             }
         }
-        for (channel, _) in drained.behind.drain() {
+        let mut behind: Vec<_> = drained.behind.drain().map(|(channel, _)| channel).collect();
+        behind.sort_unstable(); // so that the order of things depends on nothing but what happens
+        for channel in behind {
             self.counters.behind.increment();
             if let Some(topic) = self.registry.find(&channel) {
                 topic.each(|subscription| subscription.handle_behind());
