@@ -5,7 +5,9 @@ use crate::broker::Broker;
 use crate::channel::Channel;
 use crate::code::Problem;
 use crate::metrics::Metrics;
+use crate::operations::Publishing;
 use crate::settings::Settings;
+use crate::stream::Polls;
 use crate::worker::{Command, Target};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,6 +22,8 @@ pub struct Hub {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) authority: Authority,
     pub(crate) metrics: Metrics,
+    pub(crate) publishing: Publishing,
+    pub(crate) polls: Polls,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
     draining: AtomicBool,
@@ -43,6 +47,8 @@ impl Hub {
             broker,
             authority,
             metrics: Metrics::default(),
+            publishing: Publishing::new(),
+            polls: Polls::new(),
             started: Instant::now(),
             workers: Mutex::default(),
             draining: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! The push server: channels, history and presence over WebSocket, Server-Sent Events, long polling and polling.
 
+pub(crate) mod api;
 pub mod auth;
 pub mod broker;
 pub mod channel;
@@ -9,9 +10,11 @@ pub(crate) mod envelope;
 pub mod hub;
 pub mod identity;
 pub mod metrics;
+pub(crate) mod operations;
 pub mod position;
 pub mod publication;
 pub mod serve;
 pub(crate) mod session;
 pub mod settings;
+pub(crate) mod stream;
 pub(crate) mod worker;

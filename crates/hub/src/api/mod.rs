@@ -98,7 +98,9 @@ fn check_key(worker: &Worker, headers: &HeaderMap) -> Result<(), Problem> {
     let authority = &worker.hub.authority;
     let message = match api_key_of(headers) {
         Some(key) if authority.is_api_key(key) => return Ok(()),
-        _ if !authority.has_api_keys() => "no server key is configured, so nobody may use this address; set one",
+        _ if !authority.has_api_keys() => {
+            "no server key is configured, so nobody may use this address; set one"
+        }
         Some(_) => "the server key is wrong; a client's token is none",
         None => "the server key is missing; give it as Authorization: Bearer KEY",
     };

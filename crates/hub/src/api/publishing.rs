@@ -8,9 +8,10 @@ use crate::code::{Code, Problem};
 use crate::envelope::{self, Fields, Publish, check_fields, check_key};
 use crate::hub::Hub;
 use crate::identity::Identity;
-use crate::operations::{self, Caller, Submitted};
+use crate::operations::{self, Caller, Sender, Submitted};
 use crate::publication::Data;
 use crate::serve::body::{self, Body};
+use crate::serve::gate::holder;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -24,7 +25,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// Answers `POST /publish`: a client's own publication. `remote` is its address.
-pub(crate) async fn publish<B>(worker: &Worker, remote: Option<IpAddr>, request: Request<B>) -> Response<Body>
+pub(crate) async fn publish<B>(worker: &Worker, remote: IpAddr, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -40,7 +41,7 @@ where
 
 async fn publish_as_client<B>(
     worker: &Worker,
-    remote: Option<IpAddr>,
+    remote: IpAddr,
     parts: &Parts,
     body: B,
 ) -> Result<Response<Body>, Problem>
@@ -54,15 +55,14 @@ where
     let channel = channel(query.required("channel")?)?;
     let authority = &worker.hub.authority;
     let returning = query.one("client").and_then(|client| authority.check_client(client));
-    let sender = match (&returning, &identity.user, remote) {
-        (Some(client), ..) => format!("client {}", client.id()),
-        (None, Some(user), _) => format!("user {user}"),
-        (None, None, Some(address)) => format!("address {address}"),
-        (None, None, None) => String::new(),
+    let sender = match (&returning, &identity.user) {
+        (Some(client), _) => Sender::Client(client.id()),
+        (None, Some(user)) => Sender::User(user),
+        (None, None) => Sender::Address(holder(remote)),
     };
     let publish = payload(worker, &query, parts, body).await?;
     let Hub { publishing, settings, .. } = &*worker.hub;
-    publishing.check_sender(&sender, publish.data.bytes().len(), &settings.limits)?;
+    publishing.check_sender(sender, publish.data.bytes().len(), &settings.limits)?;
     let client = returning.unwrap_or_else(|| authority.mint_client());
     let caller = Caller::Client { identity: &identity, client: client.id() };
     let published = operations::publish(worker, caller, channel, publish).await?;
@@ -208,7 +208,7 @@ fn channel(name: &str) -> Result<Channel, Problem> {
 
 /// Where a command of a batch publishes to.
 fn target(fields: &Fields<'_>) -> Result<Channel, Problem> {
-    match (fields.text("channel")?, fields.text("user")?) {
+    match (Fields::text("channel", fields.channel)?, Fields::text("user", fields.user)?) {
         (Some(name), None) => channel(&name),
         (None, Some(user)) => operations::channel_of_user(&user),
         _ => Err(bad(format_args!("a command has either a channel or a user"))),
@@ -228,7 +228,8 @@ fn commands(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Problem> {
     }
 
     let malformed = |error| {
-        let message = format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
+        let message =
+            format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
         Problem::new(Code::BadEnvelope, message)
     };
     let batch: Batch<'_> = serde_json::from_slice(body).map_err(malformed)?;

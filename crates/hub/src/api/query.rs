@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn numbers_have_a_range() {
         let limit = |query: &str| parse(query).unwrap().number("limit", 1..=1000).map_err(|p| p.message);
-        assert_eq!([limit(""), limit("limit=1"), limit("limit=1000")], [Ok(None), Ok(Some(1)), Ok(Some(1000))]);
+        assert_eq!(
+            [limit(""), limit("limit=1"), limit("limit=1000")],
+            [Ok(None), Ok(Some(1)), Ok(Some(1000))]
+        );
         for wrong in ["0", "1001", "-1", "+1", "", "x", "1.0", "99999999999999999999999"] {
             let message = format!("limit is {wrong:?}; it has to be a number from 1 to 1000");
             assert_eq!(limit(&format!("limit={}", wrong.replace('+', "%2B"))), Err(message));
@@ -127,7 +130,10 @@ mod tests {
     #[test]
     fn switches_say_true_or_false() {
         let says = |query: &str| parse(query).unwrap().says("reverse").ok();
-        assert_eq!([says(""), says("reverse=true"), says("reverse=false")], [Some(false), Some(true), Some(false)]);
+        assert_eq!(
+            [says(""), says("reverse=true"), says("reverse=false")],
+            [Some(false), Some(true), Some(false)]
+        );
         assert_eq!([says("reverse"), says("reverse=1")], [None, None]);
     }
 }

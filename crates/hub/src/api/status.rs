@@ -3,10 +3,9 @@
 use super::answer;
 use super::query::{Known, Query, bad};
 use crate::code::{Code, Problem};
-use crate::hub::Target;
 use crate::metrics::{CONTENT_TYPE, Phase, Scrape, Transport};
 use crate::serve::body::Body;
-use crate::worker::Worker;
+use crate::worker::{Target, Worker};
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
@@ -50,7 +49,11 @@ pub(super) async fn disconnect(worker: &Worker, parts: &Parts) -> Result<Respons
     let target = match (query.one("client"), query.one("user")) {
         (Some(client), None) if !client.is_empty() => Target::Client(public_part(client).into()),
         (None, Some(user)) if !user.is_empty() => Target::User(user.into()),
-        _ => return Err(bad(format_args!("nobody is named to disconnect; add either ?client=ID or ?user=NAME"))),
+        _ => {
+            return Err(bad(format_args!(
+                "nobody is named to disconnect; add either ?client=ID or ?user=NAME"
+            )));
+        }
     };
     let code = if query.says("reconnect")? { Code::Moved } else { Code::Disconnected };
     let connections = worker.hub.disconnect(target, code.into()).await;
@@ -89,7 +92,10 @@ pub(super) fn info(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Pro
         uptime: hub.started.elapsed().as_secs(),
         draining: hub.is_draining(),
         workers: hub.settings.threads,
-        connections: Transport::ALL.into_iter().map(|transport| (transport.name(), open(transport))).collect(),
+        connections: Transport::ALL
+            .into_iter()
+            .map(|transport| (transport.name(), open(transport)))
+            .collect(),
         subscriptions: hub.metrics.sum(|counters| counters.subscriptions.value()),
         channels: usage.channels,
         publications: usage.publications,

@@ -1,8 +1,6 @@
 //! The wire format of `docs/protocol.md`: what the server says as bytes, and what clients say as values. No I/O, and
 //! nothing here knows who the client is.
 
-#![allow(unused_imports, dead_code)]
-
 mod answer;
 mod event;
 mod message;

@@ -80,6 +80,11 @@ pub(super) const ROWS: &[Row] = &[
     row("history_publications", "Publications in histories", BrokerGauge(|u| u.publications as u64)),
     row("history_bytes", "Bytes of histories, metadata included", BrokerGauge(|u| u.bytes as u64)),
     row("history_evicted", "Publications that the budget pushed out early", BrokerCounter(|u| u.evicted)),
+    row(
+        "keys_evicted",
+        "Idempotency keys that the budget pushed out early",
+        BrokerCounter(|u| u.evicted_keys),
+    ),
     row("draining", "1 while the server is shutting down", Draining),
     row("uptime_seconds", "Time since the server began", Uptime),
     row("build_info", "1, with the version of the server", Build),

@@ -22,7 +22,7 @@ impl Hub {
     /// use sockeye_hub::publication::Data;
     ///
     /// hub.publish("news", "a text").await?;
-    /// let position = hub.publish("chat:lobby", Data::from_json(r#"{"text":"hello"}"#.into())?).await?;
+    /// let position = hub.publish("chat:lobby", Data::from_json(&r#"{"text":"hello"}"#.into())?).await?;
     /// println!("{position}");
     /// # Ok(())
     /// # }

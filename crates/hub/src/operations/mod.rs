@@ -6,8 +6,8 @@ mod listing;
 mod pace;
 mod publishing;
 
-pub(crate) use listing::{CHANNELS, Listing, MAX_CHANNELS, channels};
-pub(crate) use publishing::{Publishing, Submitted, publish, submit};
+pub(crate) use listing::{CHANNELS, MAX_CHANNELS, channels};
+pub(crate) use publishing::{Publishing, Sender, Submitted, publish, submit};
 
 use crate::broker::{BrokerError, Member, Page, Read, Top};
 use crate::channel::Channel;

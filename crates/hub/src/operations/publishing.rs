@@ -12,6 +12,7 @@ use crate::metrics::Counters;
 use crate::publication::Meta;
 use crate::settings::Limits;
 use crate::worker::Worker;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Publishes into a channel.
@@ -76,12 +77,23 @@ pub(super) fn count(published: &Published, counters: &Counters) {
     }
 }
 
+/// Who publishes, as far as one can tell: a client could ask for any number of ids, and use none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Sender<'a> {
+    /// The client with this id.
+    Client(&'a str),
+    /// This user.
+    User(&'a str),
+    /// Someone at this address.
+    Address(IpAddr),
+}
+
 /// How fast clients may publish, over all workers.
 #[derive(Debug)]
 pub(crate) struct Publishing {
-    channels: Pace<Channel>,
-    messages: Pace<Box<str>>,
-    bytes: Pace<Box<str>>,
+    channels: Pace,
+    messages: Pace,
+    bytes: Pace,
 }
 
 impl Publishing {
@@ -95,10 +107,9 @@ impl Publishing {
     }
 
     /// What one sender may publish over HTTP, where no connection counts it.
-    pub(crate) fn check_sender(&self, sender: &str, len: usize, limits: &Limits) -> Result<(), Problem> {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let is_admitted = self.messages.admits(sender.into(), 1, limits.messages_per_second)
-            && self.bytes.admits(sender.into(), len, limits.bytes_per_second);
+    pub(crate) fn check_sender(&self, sender: Sender<'_>, len: usize, limits: &Limits) -> Result<(), Problem> {
+        let is_admitted = self.messages.admits(sender, 1, limits.messages_per_second)
+            && self.bytes.admits(sender, len, limits.bytes_per_second);
         let message = format_args!(
             "you may publish {} messages and {} bytes per second; try again a little later",
             limits.messages_per_second, limits.bytes_per_second
@@ -108,7 +119,7 @@ impl Publishing {
 
     fn check_channel(&self, channel: &Channel, rate: Option<u32>) -> Result<(), Problem> {
         match rate {
-            Some(rate) if !self.channels.admits(channel.clone(), 1, rate) => {
+            Some(rate) if !self.channels.admits(channel, 1, rate) => {
                 let message =
                     format_args!("{channel} takes {rate} publications per second; try again a little later");
                 Err(Problem::new(Code::RateLimited, message))

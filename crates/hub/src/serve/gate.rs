@@ -222,7 +222,7 @@ impl Address {
 }
 
 /// Whose address it is. Whoever has one IPv6 address has the 2^64 of its network: they count as one.
-fn holder(address: IpAddr) -> IpAddr {
+pub(crate) fn holder(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,

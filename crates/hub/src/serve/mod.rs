@@ -8,7 +8,7 @@ pub(crate) mod body;
 mod error;
 mod exposure;
 mod forwarded;
-mod gate;
+pub(crate) mod gate;
 mod listen;
 mod origin;
 

@@ -181,6 +181,11 @@ impl Session {
         cursor
     }
 
+    /// Whether nothing will be handed out any more, and nothing waits: for who waits for room before it asks.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state.get(), State::Over | State::Closed)
+    }
+
     /// Who the client is.
     pub(crate) fn identity(&self) -> Ref<'_, Identity> {
         self.identity.borrow()

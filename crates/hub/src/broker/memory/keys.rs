@@ -27,7 +27,7 @@ struct Key {
 
 impl Keys {
     /// What a key counts in the budget, beside its bytes: its places in the map and in the order.
-    const OVERHEAD: usize = 192;
+    pub(super) const OVERHEAD: usize = 192;
 
     /// The offset of the publication that came with this key.
     pub(super) fn find(&self, key: &str) -> Option<Offset> {

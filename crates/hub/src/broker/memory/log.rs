@@ -62,7 +62,7 @@ impl Log {
     /// What a channel counts in the budget, beside the bytes of its name.
     pub(super) const OVERHEAD: usize = 512;
     /// What an inbox that follows counts.
-    const FOLLOWER: usize = 2 * size_of::<Follower>();
+    pub(super) const FOLLOWER: usize = 2 * size_of::<Follower>();
 
     /// An empty log that goes on behind this offset.
     pub(super) fn new(channel: Channel, epoch: Epoch, last: Offset) -> Self {

@@ -31,7 +31,7 @@ struct Presence {
 
 impl Members {
     /// What a member counts in the budget, beside the bytes of its texts.
-    const OVERHEAD: usize = 256;
+    pub(super) const OVERHEAD: usize = 256;
 
     /// Adds a lease; answers who is to be announced.
     pub(super) fn join(&mut self, member: &Arc<Member>, lease: Lease, now: Instant) -> Option<Arc<Member>> {

@@ -59,7 +59,7 @@ impl Shard {
         answer
     }
 
-    /// Uses a channel's log if there is one, without need of more memory.
+    /// Uses a channel's log if there is one.
     pub(super) fn with_known<T>(
         &self,
         channel: &Channel,

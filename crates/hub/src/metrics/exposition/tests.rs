@@ -44,7 +44,7 @@ fn check_key(key: &str) -> &str {
 }
 
 fn scrape(metrics: &Metrics) -> BTreeMap<String, f64> {
-    let usage = Usage { channels: 3, publications: 5, bytes: 700, evicted: 2 };
+    let usage = Usage { channels: 3, publications: 5, bytes: 700, evicted: 2, evicted_keys: 1 };
     let scrape = Scrape::new(metrics, usage, Duration::from_millis(1500), Phase::Draining);
     samples(&scrape.into_text().unwrap())
 }

@@ -1,0 +1,44 @@
+mod budget;
+mod history;
+mod model;
+mod oracle;
+
+use super::*;
+use crate::broker::{Retention, contract};
+use crate::publication::{Data, Meta};
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract() {
+    contract::check(|| Arc::new(MemoryBroker::new(64 << 20))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract_when_memory_is_just_enough() {
+    contract::check(|| Arc::new(MemoryBroker::new(2 << 20))).await;
+}
+
+const EPOCH: Epoch = Epoch(0x5f);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn channel(name: &str) -> Channel {
+    name.parse().unwrap()
+}
+
+fn draft(name: &str, len: usize, size: usize) -> Draft {
+    Draft {
+        channel: channel(name),
+        data: Data::Binary(vec![0; len].into()),
+        meta: Meta::default(),
+        key: None,
+        retention: Retention { size, ttl: HOUR },
+    }
+}
+
+/// What a broker in memory answers is there at once.
+fn now<T: Unpin>(reply: Reply<Result<T, BrokerError>>) -> T {
+    match reply {
+        Reply::Now(Some(answer)) => answer.unwrap(),
+        other => panic!("not there: {other:?}"),
+    }
+}

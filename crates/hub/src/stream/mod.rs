@@ -1,0 +1,61 @@
+//! The stream: one address, four transports, the same messages and cursors on all of them. What a transport has of its
+//! own is here; what waits for a client, and what becomes of a slow one, is the session's.
+
+mod allowance;
+mod ask;
+mod batch;
+mod begin;
+mod polls;
+mod requests;
+mod sse;
+#[cfg(test)]
+mod testing;
+pub(crate) mod websocket;
+
+pub(crate) use ask::Ask;
+pub(crate) use polls::Polls;
+
+use crate::api;
+use crate::code::{Problem, Then};
+use crate::metrics::Transport;
+use crate::serve::body::Body;
+use crate::worker::Worker;
+use http::{HeaderMap, Response, Uri};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Answers a request for the stream that is no upgrade.
+pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    let ask = match Ask::parse(&worker.hub, uri, headers) {
+        Ok(ask) => ask,
+        Err(problem) => return refuse(worker, &problem),
+    };
+    match ask.transport {
+        Transport::Sse => sse::answer(worker, ask).await,
+        Transport::LongPoll | Transport::Poll | Transport::WebSocket => batch::answer(worker, ask).await,
+    }
+}
+
+/// The answer to a request for the stream that cannot be served at all, such as for want of room.
+pub(crate) fn turn_away(worker: &Worker, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
+    match ask::transport(headers, None) {
+        Transport::Sse => sse::turn_away(worker, problem),
+        _ => refuse(worker, problem),
+    }
+}
+
+/// An error before the stream, as the status says.
+fn refuse(worker: &Worker, problem: &Problem) -> Response<Body> {
+    worker.counters.errors.increment();
+    api::refuse(problem)
+}
+
+/// When to connect again: each client at another time, so that they do not come back all at once. None where that
+/// would end the same way.
+fn retry(problem: &Problem) -> Option<Duration> {
+    (problem.code.then() == Then::Reconnect).then(delay)
+}
+
+fn delay() -> Duration {
+    Duration::from_millis(rand::random_range(1_000..=3_000))
+}
