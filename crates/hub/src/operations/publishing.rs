@@ -107,7 +107,12 @@ impl Publishing {
     }
 
     /// What one sender may publish over HTTP, where no connection counts it.
-    pub(crate) fn check_sender(&self, sender: Sender<'_>, len: usize, limits: &Limits) -> Result<(), Problem> {
+    pub(crate) fn check_sender(
+        &self,
+        sender: Sender<'_>,
+        len: usize,
+        limits: &Limits,
+    ) -> Result<(), Problem> {
         let is_admitted = self.messages.admits(sender, 1, limits.messages_per_second)
             && self.bytes.admits(sender, len, limits.bytes_per_second);
         let message = format_args!(

@@ -49,11 +49,17 @@ async fn only_what_is_granted_can_be_subscribed() {
     .await;
 }
 
+/// Subscribes, and lets the session be in step.
+async fn follow(session: &Rc<Session>, names: &[&str]) {
+    for name in names {
+        session.subscribe(channel(name), Since::Now).await.unwrap();
+    }
+    assert!(told(session).is_empty());
+}
+
 /// Fills the outbox of a session exactly to its limit, and then by one more byte.
 async fn fill(bench: &Bench, session: &Rc<Session>, name: &str) -> usize {
     let limit = bench.hub.settings.limits.outbox;
-    session.subscribe(channel(name), Since::Now).await.unwrap();
-    assert!(told(session).is_empty());
     let mut count = 0;
     loop {
         let queued = usize::try_from(bench.worker.counters.queued_bytes.value()).unwrap();
@@ -75,6 +81,7 @@ async fn a_full_outbox_ends_the_session() {
     on_bench(Settings::default(), async |bench| {
         assert_eq!(bench.hub.settings.limits.outbox, 1 << 20);
         let session = bench.open(Transport::WebSocket);
+        follow(&session, &["a"]).await;
         let count = fill(&bench, &session, "a").await;
         assert_eq!(bench.worker.counters.queued.value(), count as u64);
         bench.publish("a", "1").await;
@@ -92,6 +99,7 @@ async fn a_full_outbox_ends_the_session() {
 async fn a_full_outbox_drops_the_oldest_where_that_is_wanted() {
     on_bench(with_slow(Slow::DropOldest), async |bench| {
         let session = bench.open(Transport::WebSocket);
+        follow(&session, &["slow:a"]).await;
         let count = fill(&bench, &session, "slow:a").await;
         bench.publish("slow:a", "1").await;
         bench.rest().await;
@@ -111,8 +119,7 @@ async fn a_full_outbox_drops_the_oldest_where_that_is_wanted() {
 async fn a_full_outbox_keeps_the_latest_where_that_is_wanted() {
     on_bench(with_slow(Slow::KeepLatest), async |bench| {
         let session = bench.open(Transport::WebSocket);
-        session.subscribe(channel("slow:b"), Since::Now).await.unwrap();
-        assert!(told(&session).is_empty());
+        follow(&session, &["slow:a", "slow:b"]).await;
         bench.publish("slow:b", "1").await;
         bench.publish("slow:b", "1").await;
         bench.rest().await;
