@@ -23,7 +23,7 @@ macro_rules! exit_codes {
 exit_codes! {
     Success = 0, "done; the connection, if there was one, ended cleanly";
     Failure = 1, "something on this machine failed: a file, an address to listen on, standard output";
-    Usage = 2, "the command line or the address is wrong";
+    Usage = 2, "the command line, the configuration or the address is wrong";
     Network = 3, "the name is unknown, no connection came about, or the server did not answer";
     Tls = 4, "TLS was refused, by this end or by the server";
     Refused = 5, "the server answered, but did not open a WebSocket";

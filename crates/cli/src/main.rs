@@ -1,10 +1,11 @@
-//! The binary `sockeye`: see and test what speaks WebSocket.
+//! The binary `sockeye`: the push server, and tools that see and test what speaks WebSocket.
 
 mod args;
 mod connect;
 mod documents;
 mod echo;
 mod exit;
+mod serve;
 mod signals;
 mod token;
 
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
         Command::Echo(args) => echo::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Token(args) => token::run(&args),

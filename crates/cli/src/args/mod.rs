@@ -3,12 +3,14 @@
 
 mod connect;
 mod echo;
+mod serve;
 mod size;
 mod time;
 mod token;
 
 pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
+pub(crate) use serve::ServeArgs;
 pub(crate) use token::{SignatureArgs, TokenArgs};
 
 use crate::exit::EXIT_CODES;
@@ -27,6 +29,9 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(after_long_help = serve::after())]
+    Serve(ServeArgs),
+
     Echo(EchoArgs),
 
     #[command(after_long_help = exit_codes())]

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 /// Make a token for a client of sockeye serve
 ///
-/// It is printed as one line. Without --secret-file and --key-file it is signed with the secret in the variable
-/// SOCKEYE_AUTH_TOKEN_SECRET, which is the server's own. There is no flag for the secret itself, because everyone on a
-/// machine can see the flags of its programs.
+/// It is printed as one line. Without --secret-file and --key-file it is signed with the first secret that a server would
+/// have here: of its file (--config, SOCKEYE_CONFIG), or of the variable SOCKEYE_AUTH_TOKEN_SECRET. There is no flag for
+/// the secret itself, because everyone on a machine can see the flags of its programs.
 ///
-/// To try it: sockeye connect "ws://127.0.0.1:8000/stream?token=$(sockeye token --sub ann --channel news)"
+/// To try it: sockeye token --sub ann --channel news --secret-file token.secret
 #[derive(Args)]
 pub(crate) struct TokenArgs {
     /// The user; without one the client has no name
@@ -38,11 +38,11 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time::parse)]
     pub(crate) ttl: Duration,
 
-    /// Whom it is for (aud); may be repeated
+    /// Whom it is for (aud); may be repeated [default: as the configuration says]
     #[arg(long, value_name = "AUDIENCE")]
     pub(crate) aud: Vec<String>,
 
-    /// Who makes it (iss)
+    /// Who makes it (iss) [default: as the configuration says]
     #[arg(long, value_name = "ISSUER")]
     pub(crate) iss: Option<String>,
 
@@ -62,6 +62,10 @@ pub(crate) struct SignatureArgs {
     /// Sign with the private key in this PEM file; its type says the algorithm (RS256, ES256, EdDSA)
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+
+    /// Sign with the shared secret of the server that has this configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 fn rights() -> PossibleValuesParser {

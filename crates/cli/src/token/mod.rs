@@ -5,14 +5,15 @@ mod signature;
 use crate::args::TokenArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
+use signature::Signature;
 use sockeye_hub::auth::wall_clock;
-use sockeye_hub::settings::Limits;
+use sockeye_hub::settings::{Auth, Limits};
 use std::io::{self, Write as _};
 
 /// Prints a token with the claims that the flags say.
 pub(crate) fn run(args: &TokenArgs) -> Outcome {
-    let signer = signature::signer(&args.signature)?;
-    let claims = claims(args)?;
+    let Signature { signer, server } = signature::signature(&args.signature)?;
+    let claims = claims(args, &server)?;
     let token = signer.sign(&claims).map_err(|problem| Failure::new(Exit::Usage, problem.message))?;
     let (len, limit) = (token.len(), Limits::default().token);
     if len > limit {
@@ -22,7 +23,8 @@ pub(crate) fn run(args: &TokenArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn claims(args: &TokenArgs) -> Result<Map<String, Value>, Failure> {
+/// What the flags say; where they say nothing of it, for the server's own audience, and from an issuer that it takes.
+fn claims(args: &TokenArgs, server: &Auth) -> Result<Map<String, Value>, Failure> {
     let mut claims = Map::new();
     let mut claim = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -34,8 +36,8 @@ fn claims(args: &TokenArgs) -> Result<Map<String, Value>, Failure> {
     claim("channels", list(&args.channels));
     claim("rights", list(&args.rights));
     claim("info", args.info.as_deref().map(info).transpose()?);
-    claim("aud", list(&args.aud));
-    claim("iss", args.iss.as_ref().map(|issuer| json!(issuer)));
+    claim("aud", list(&args.aud).or_else(|| server.audience.first().map(|audience| json!(audience))));
+    claim("iss", args.iss.as_ref().or(server.issuer.first()).map(|issuer| json!(issuer)));
     claim("exp", Some(json!(wall_clock() + args.ttl.as_secs())));
     Ok(claims)
 }

@@ -3,33 +3,51 @@
 use crate::args::SignatureArgs;
 use crate::exit::{Exit, Failure};
 use sockeye_hub::auth::{KeyError, Signer};
-use sockeye_hub::settings::{Secret, TokenAlgorithm, TokenKey};
+use sockeye_hub::config::{Config, Sources};
+use sockeye_hub::settings::{Auth, Secret, TokenAlgorithm, TokenKey};
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The server's own variable for its secret.
-const VARIABLE: &str = "SOCKEYE_AUTH_TOKEN_SECRET";
-
-pub(super) fn signer(args: &SignatureArgs) -> Result<Signer, Failure> {
-    if let Some(path) = &args.secret_file {
-        return shared(read(path)?).map_err(bad(path.display()));
-    }
-    if let Some(path) = &args.key_file {
-        return Signer::from_private_key(&read(path)?).map_err(bad(path.display()));
-    }
-    match std::env::var(VARIABLE) {
-        Ok(secret) if !secret.is_empty() => shared(Secret(secret)).map_err(bad(VARIABLE)),
-        _ => Err(Failure::new(
-            Exit::Usage,
-            format_args!(
-                "there is nothing to sign with; give --secret-file or --key-file, or set {VARIABLE}"
-            ),
-        )),
-    }
+/// What signs, and what is known of the server that is to take it.
+pub(super) struct Signature {
+    pub(super) signer: Signer,
+    pub(super) server: Auth,
 }
 
-fn shared(secret: Secret) -> Result<Signer, KeyError> {
-    Signer::new(&TokenKey { algorithm: TokenAlgorithm::Hs256, key: secret })
+pub(super) fn signature(args: &SignatureArgs) -> Result<Signature, Failure> {
+    if let Some(path) = &args.secret_file {
+        let key = TokenKey { algorithm: TokenAlgorithm::Hs256, key: read(path)? };
+        let signer = Signer::new(&key).map_err(bad(path.display()))?;
+        return Ok(Signature { signer, server: Auth::default() });
+    }
+    if let Some(path) = &args.key_file {
+        let signer = Signer::from_private_key(&read(path)?).map_err(bad(path.display()))?;
+        return Ok(Signature { signer, server: Auth::default() });
+    }
+    let server = server(args.config.clone())?;
+    let secret = server.token_keys.iter().find(|key| key.algorithm == TokenAlgorithm::Hs256);
+    let signer =
+        secret.map(Signer::new).ok_or_else(|| Failure::new(Exit::Usage, nothing_to_sign_with(&server)))?;
+    Ok(Signature { signer: signer.map_err(bad("the server's secret"))?, server })
+}
+
+/// What a server that is started here, with this file, would check tokens with.
+fn server(config: Option<PathBuf>) -> Result<Auth, Failure> {
+    let file =
+        config.or_else(|| std::env::var_os("SOCKEYE_CONFIG").filter(|name| !name.is_empty()).map(Into::into));
+    let text = |(name, value): (OsString, OsString)| name.into_string().ok().zip(value.into_string().ok());
+    let environment = std::env::vars_os().filter_map(text).collect();
+    let config = Config::load(&Sources { file, environment, flags: Vec::new() });
+    Ok(config.map_err(|faults| Failure::new(Exit::Failure, faults))?.settings.auth)
+}
+
+fn nothing_to_sign_with(server: &Auth) -> &'static str {
+    if server.token_keys.is_empty() {
+        "there is nothing to sign with; give --secret-file, --key-file or --config, or set SOCKEYE_AUTH_TOKEN_SECRET"
+    } else {
+        "the server has public keys only; give the private one with --key-file"
+    }
 }
 
 /// The file's text, without the blanks around it, which the server does not count either.

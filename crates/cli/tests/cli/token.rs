@@ -91,6 +91,32 @@ fn a_secret_file_wins_over_the_variable_and_may_end_a_line() {
 }
 
 #[test]
+fn the_servers_configuration_says_what_it_takes() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let write = |name: &str, text: &str| {
+        fs::write(directory.join(name), text).unwrap();
+        directory.join(name)
+    };
+    let options = "audience = [\"push\", \"mail\"]\nissuer = \"backend\"\n";
+    let shared = write("shared.toml", &format!("[auth]\ntoken_secret = \"{SECRET}\"\n{options}"));
+    let expected = Auth {
+        audience: vec!["push".into()],
+        issuer: vec!["backend".into()],
+        ..auth(TokenAlgorithm::Hs256, SECRET)
+    };
+    let with = |file: &Path| token_without_variable(&["--sub", "ann", "--config", file.to_str().unwrap()]);
+    assert_eq!(identity(&with(&shared), &expected).user.as_deref(), Some("ann"));
+    let named = sockeye_with(("SOCKEYE_CONFIG", shared.to_str().unwrap()), &["token", "--aud", "push"]);
+    assert!(identity(&named, &expected).user.is_none());
+
+    let public =
+        write("public.toml", &format!("[auth]\ntoken_key_file = {:?}\n", key_file("es256.public.pem")));
+    refused(&with(&public), 2, "--key-file");
+    refused(&with(&write("wrong.toml", "[auth]\ntoken_secrets = \"hunter2\"\n")), 1, "wrong.toml:2");
+    refused(&with(&directory.join("missing.toml")), 1, "missing.toml");
+}
+
+#[test]
 fn a_key_that_does_not_fit_is_told_with_the_way_out() {
     let with = |name: &str| token(&["--key-file", key_file(name).to_str().unwrap()]);
     refused(&with("es256.public.pem"), 1, "is a public key");
@@ -115,6 +141,7 @@ fn claims_that_no_server_takes_are_refused() {
         &["--right", "publish"],
         &["--secret", "hunter2"],
         &["--secret-file", "a", "--key-file", "b"],
+        &["--secret-file", "a", "--config", "b"],
     ] {
         refused(&token(arguments), 2, "--help");
     }

@@ -145,3 +145,24 @@ impl fmt::Display for KeyError {
     }
 }
 impl std::error::Error for KeyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    /// Its key is no text, so that no setting can have it.
+    #[test]
+    fn the_first_example_of_rfc_7515_has_a_good_signature() {
+        let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &URL_SAFE_NO_PAD.decode(key).unwrap());
+        let key = Key { algorithm: Algorithm::HS256, check: Check::Shared(key) };
+        let message = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
+                       eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let signature = URL_SAFE_NO_PAD.decode("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+        assert!(key.has_signed(message.as_bytes(), &signature));
+        assert!(!key.has_signed(message.as_bytes(), &signature[..31]));
+        assert!(!key.has_signed(&message.as_bytes()[1..], &signature));
+    }
+}

@@ -1,14 +1,14 @@
 //! The page `docs/operate/configuration.md`, made of the list.
 
-use super::list::{SECTIONS, Setting};
+use super::list::{Setting, sections};
 use std::fmt::Write as _;
 
 /// The whole page.
 pub fn document() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for (title, settings) in SECTIONS {
+    for (title, settings) in sections() {
         let _ = write!(page, "\n## {title}\n\n{HEAD}"); // a String takes everything
-        for setting in *settings {
+        for setting in settings {
             page += &row(setting);
         }
     }

@@ -124,7 +124,10 @@ impl Reader<'_> {
             return self.fault(key, format_args!("there is no table [{name}]; {meant}"));
         }
         let last = |s: &'static Setting| s.key.rsplit('.').next().unwrap_or_default();
-        let elsewhere = || settings().find(|s| last(s) == name).map(|s| s.key);
+        let elsewhere = || {
+            let near = nearest(name, settings().map(last))?;
+            settings().find(|s| last(s) == near).map(|s| s.key)
+        };
         let meant = nearest(name, settings().map(|s| s.key)).or_else(elsewhere);
         self.fault(key, Unknown { name, meant });
     }

@@ -25,7 +25,11 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// The list in sections, each with what it is about.
-pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
+pub fn sections() -> impl Iterator<Item = (&'static str, &'static [Setting])> {
+    SECTIONS.iter().copied()
+}
+
+const SECTIONS: &[(&str, &[Setting])] = &[
     ("Where, and for whom", SERVER),
     ("TLS", TLS),
     ("Who may connect", AUTH),
@@ -247,6 +251,11 @@ impl Setting {
     pub fn flag_name(&self) -> Option<String> {
         let derived = || self.key.replace(['.', '_'], "-");
         (!self.is_secret()).then(|| self.flag.map_or_else(derived, str::to_owned))
+    }
+
+    /// Whether it is one of those that a short help shows.
+    pub fn is_common(&self) -> bool {
+        self.flag.is_some() || matches!(self.key.split_once('.'), None | Some(("tls" | "log", _)))
     }
 
     /// Its variable in the environment.

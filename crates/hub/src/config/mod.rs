@@ -22,7 +22,7 @@ mod units;
 pub use document::document;
 pub use draft::{Log, LogFormat, LogLevel};
 pub use fault::{Fault, Faults};
-pub use list::{Setting, settings};
+pub use list::{Setting, sections, settings};
 
 use crate::settings::Settings;
 use draft::Draft;

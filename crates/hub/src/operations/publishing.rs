@@ -12,6 +12,7 @@ use crate::metrics::Counters;
 use crate::publication::Meta;
 use crate::settings::Limits;
 use crate::worker::Worker;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Publishes into a channel.
@@ -40,7 +41,7 @@ pub(crate) fn submit(
     let namespace = hub.settings.namespace(&channel);
     let (mut client, mut user) = (None, None);
     if let Caller::Client { identity, client: id } = caller {
-        hub.publishing.check_channel(&channel, namespace.rate)?;
+        hub.pacing.check_channel(&channel, namespace.rate)?;
         (client, user) = (Some(id.into()), identity.user.clone());
     }
     let Publish { data, content_type, key, fields } = publish;
@@ -76,31 +77,46 @@ pub(super) fn count(published: &Published, counters: &Counters) {
     }
 }
 
-/// How fast clients may publish, over all workers.
-#[derive(Debug)]
-pub(crate) struct Publishing {
-    channels: Pace<Channel>,
-    messages: Pace<Box<str>>,
-    bytes: Pace<Box<str>>,
+/// Who sends, as far as one can tell: a client could ask for any number of ids, and use none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Sender<'a> {
+    /// The client with this id.
+    Client(&'a str),
+    /// This user.
+    User(&'a str),
+    /// Someone at this address.
+    Address(IpAddr),
 }
 
-impl Publishing {
-    /// Channels, and senders, that may publish at the same time: 65 536.
+/// How fast clients may send, over all workers.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    channels: Pace,
+    messages: Pace,
+    bytes: Pace,
+}
+
+impl Pacing {
+    /// Channels, and senders, that are known at the same time: 65 536.
     const CAPACITY: usize = 1 << 16;
 
-    /// Nobody has published anything.
+    /// Nobody has sent anything.
     pub(crate) fn new() -> Self {
         let (messages, bytes) = (Pace::new(Self::CAPACITY), Pace::new(Self::CAPACITY));
         Self { channels: Pace::new(Self::CAPACITY), messages, bytes }
     }
 
-    /// What one sender may publish over HTTP, where no connection counts it.
-    pub(crate) fn check_sender(&self, sender: &str, len: usize, limits: &Limits) -> Result<(), Problem> {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let is_admitted = self.messages.admits(sender.into(), 1, limits.messages_per_second)
-            && self.bytes.admits(sender.into(), len, limits.bytes_per_second);
+    /// What one sender may ask for over HTTP, where no connection counts it.
+    pub(crate) fn check_sender(
+        &self,
+        sender: Sender<'_>,
+        len: usize,
+        limits: &Limits,
+    ) -> Result<(), Problem> {
+        let is_admitted = self.messages.admits(sender, 1, limits.messages_per_second)
+            && self.bytes.admits(sender, len, limits.bytes_per_second);
         let message = format_args!(
-            "you may publish {} messages and {} bytes per second; try again a little later",
+            "you may send {} requests and {} bytes per second; try again a little later",
             limits.messages_per_second, limits.bytes_per_second
         );
         if is_admitted { Ok(()) } else { Err(Problem::new(Code::RateLimited, message)) }
@@ -108,7 +124,7 @@ impl Publishing {
 
     fn check_channel(&self, channel: &Channel, rate: Option<u32>) -> Result<(), Problem> {
         match rate {
-            Some(rate) if !self.channels.admits(channel.clone(), 1, rate) => {
+            Some(rate) if !self.channels.admits(channel, 1, rate) => {
                 let message =
                     format_args!("{channel} takes {rate} publications per second; try again a little later");
                 Err(Problem::new(Code::RateLimited, message))

@@ -33,14 +33,9 @@ pub(super) fn refused(worker: &Worker, problem: impl Into<Problem>) -> Problem {
     problem
 }
 
-/// Who has this token, or nobody in particular where that is allowed.
+/// Who asks.
 pub(super) fn identify(worker: &Worker, token: Option<&str>) -> Result<Identity, Problem> {
-    let authority = &worker.hub.authority;
-    match token {
-        Some(token) => authority.verify(token).map_err(|problem| refused(worker, problem)),
-        None if authority.allows_anonymous() => Ok(Identity::default()),
-        None => Err(refused(worker, Code::TokenRequired)),
-    }
+    worker.hub.authority.identify(token).map_err(|problem| refused(worker, problem))
 }
 
 /// The channels that a stream has: those asked for, then those that the token grants.

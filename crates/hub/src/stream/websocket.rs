@@ -370,12 +370,24 @@ fn own(message: Bytes) -> Prepared {
 }
 
 #[cfg(test)]
-mod size {
+mod tests {
     use super::*;
+    use crate::stream::testing::hub;
+    use http::HeaderMap;
+    use tokio::io::DuplexStream;
     use tokio::net::TcpStream;
 
-    #[test]
-    fn an_idle_connection_is_small() {
-        eprintln!("ws {} conn {} session {}", size_of::<WebSocket<TcpStream>>(), size_of::<Connection<TcpStream>>(), size_of::<Session>());
+    #[tokio::test]
+    async fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection<TcpStream>>() <= 448, "{}", size_of::<Connection<TcpStream>>());
+        let worker = Worker::new(hub());
+        let running = |ws: WebSocket<DuplexStream>| {
+            let ask = Ask::parse(&worker.hub, &"/stream".parse().unwrap(), &HeaderMap::new()).unwrap();
+            size_of_val(&run(worker.clone(), ws, ask))
+        };
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
+        let (server, _client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
+        assert!(running(server.unwrap()) <= 64);
     }
 }

@@ -52,14 +52,13 @@ impl Shard {
             let log = Box::new(Log::new(channel.clone(), self.epoch, *floor));
             logs.entry(channel.clone()).or_insert(log)
         };
-        log.expire(now);
-        log.touch(self.budget.tick());
+        log.begin(now, self.budget.tick());
         let answer = act(log);
         self.settle(books, log);
         answer
     }
 
-    /// Uses a channel's log if there is one, without need of more memory.
+    /// Uses a channel's log if there is one.
     pub(super) fn with_known<T>(
         &self,
         channel: &Channel,
@@ -69,8 +68,7 @@ impl Shard {
         let mut state = self.lock();
         let State { logs, books, .. } = &mut *state;
         let log = logs.get_mut(channel)?;
-        log.expire(now);
-        log.touch(self.budget.tick());
+        log.begin(now, self.budget.tick());
         let answer = act(log);
         self.settle(books, log);
         Some(answer)

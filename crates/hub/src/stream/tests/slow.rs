@@ -125,7 +125,8 @@ async fn a_channel_that_drops_the_oldest_tells_what_is_missing() {
     serving(drop_oldest, async |worker| {
         let mut client = Client::connect_with(&worker, "channel=a", Opener::new, 4 << 10).await;
         let mut events = Events::connect(&worker, "channel=a").await;
-        (client.next().await, events.next().await);
+        client.next().await;
+        events.next().await;
         assert!(flood(&worker).await <= 2 * OUTBOX as u64);
         let mut heard = [Vec::new(), Vec::new()];
         while heard[0].last().is_none_or(|last: &Value| last["position"] != "a~5f.500") {

@@ -198,7 +198,8 @@ async fn a_close_leaves_at_once_and_a_break_lingers() {
             let presence = json!({ "type": "presence", "id": 1, "channel": "a" });
             let mut one = Client::connect(&worker, "channel=a").await;
             let mut two = Client::connect(&worker, "channel=a").await;
-            (one.next().await, two.next().await);
+            one.next().await;
+            two.next().await;
             assert_eq!(watcher.ask(presence.clone()).await["members"].as_array().unwrap().len(), 2);
             one.leave().await;
             assert_eq!(watcher.ask(presence.clone()).await["members"].as_array().unwrap().len(), 1);

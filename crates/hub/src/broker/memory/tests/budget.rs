@@ -1,0 +1,205 @@
+//! What goes when memory is short, and that the sums are right.
+
+use super::super::keys::Keys;
+use super::super::log::Log;
+use super::*;
+use crate::broker::{Announce, GapReason, Order, Since};
+use crate::publication::Publication;
+
+/// What a channel with a name of one byte weighs.
+const CHANNEL: usize = Log::OVERHEAD + 1;
+/// What a publication of 100 bytes in it weighs.
+const PUBLICATION: usize = Publication::OVERHEAD + 2 * 101;
+
+fn read(broker: &MemoryBroker, name: &str, since: Since) -> Page {
+    now(broker.read(&channel(name), Read { since, limit: 1000, order: Order::Forward }))
+}
+
+fn publish(broker: &MemoryBroker, name: &str) -> u64 {
+    now(broker.publish(draft(name, 100, 1000))).position.offset
+}
+
+#[test]
+fn the_limit_is_exact() {
+    let broker = MemoryBroker::with_epoch(CHANNEL + 3 * PUBLICATION, EPOCH);
+    for _ in 0..3 {
+        publish(&broker, "a");
+    }
+    let full = Usage { channels: 1, publications: 3, bytes: CHANNEL + 3 * PUBLICATION, ..Usage::default() };
+    assert_eq!(broker.usage(), full);
+    publish(&broker, "a");
+    assert_eq!(broker.usage(), Usage { evicted: 1, ..full });
+    let gap = read(&broker, "a", Since::After(EPOCH, 0)).gap.unwrap();
+    assert_eq!((gap.from, gap.to, gap.reason), (1, 1, GapReason::Expired));
+}
+
+#[test]
+fn the_oldest_of_all_channels_goes_first() {
+    let broker = MemoryBroker::with_epoch(3 * (CHANNEL + 2 * PUBLICATION), EPOCH);
+    let inbox = Arc::new(Inbox::new(10));
+    for name in ["a", "b", "c"] {
+        now(broker.subscribe(&channel(name), &inbox));
+    }
+    for name in ["a", "b", "c", "b", "a", "c", "c"] {
+        publish(&broker, name);
+    }
+    let left = |name| read(&broker, name, Since::Start).publications.len();
+    assert_eq!((left("a"), left("b"), left("c")), (1, 1, 3), "the first of `a` and of `b` made room");
+}
+
+#[test]
+fn what_is_too_large_makes_room_and_goes() {
+    let broker = MemoryBroker::with_epoch(10 * PUBLICATION, EPOCH);
+    let inbox = Arc::new(Inbox::new(10));
+    now(broker.subscribe(&channel("a"), &inbox));
+    for name in ["a", "b", "c"] {
+        publish(&broker, name);
+    }
+    assert_eq!(now(broker.publish(draft("a", 100_000, 10))).position.offset, 2);
+    let usage = broker.usage();
+    assert_eq!((usage.publications, usage.channels, usage.evicted), (0, 1, 4));
+    let gap = read(&broker, "a", Since::After(EPOCH, 0)).gap.unwrap();
+    assert_eq!((gap.from, gap.to), (1, 2), "it was handed over, and readers are told");
+}
+
+#[test]
+fn a_channel_made_anew_never_gives_an_offset_twice() {
+    let broker = MemoryBroker::with_epoch(0, EPOCH);
+    let mut last = 0;
+    for round in 0..50 {
+        let offset = publish(&broker, "a");
+        assert!(offset > last, "{offset} after {last} in round {round}");
+        last = offset;
+        publish(&broker, &format!("other{round}"));
+        assert_eq!(broker.usage().bytes, 0);
+    }
+    let page = read(&broker, "a", Since::After(EPOCH, 3));
+    let gap = page.gap.unwrap();
+    assert_eq!((gap.from, gap.to, gap.reason), (4, page.top.offset, GapReason::Expired));
+}
+
+#[test]
+fn of_channels_with_nothing_left_the_least_recently_used_goes_first() {
+    let limit = 5 * CHANNEL;
+    let broker = MemoryBroker::with_epoch(limit, EPOCH);
+    let top = |name| read(&broker, name, Since::Now).top.offset;
+    for name in ["a", "b", "c", "d", "e", "a", "c"] {
+        now(broker.publish(draft(name, 100, 0)));
+    }
+    assert_eq!((top("b"), broker.usage().channels), (1, 5), "until the budget is full all are known");
+    // `d` goes, then `e`.
+    top("f");
+    top("g");
+    assert_eq!(broker.usage(), Usage { channels: 5, bytes: limit, ..Usage::default() });
+    assert_eq!((top("a"), top("b"), top("c")), (2, 1, 2), "these are known");
+}
+
+#[test]
+fn who_is_followed_or_present_is_not_evicted() {
+    let broker = MemoryBroker::with_epoch(0, EPOCH);
+    let inbox = Arc::new(Inbox::new(10));
+    let member = Arc::new(Member { client: "ann".into(), user: None, info: None });
+    now(broker.subscribe(&channel("a"), &inbox));
+    now(broker.join(&channel("b"), &member, Lease::Held(Announce::No)));
+    for offset in 1..=3 {
+        for name in ["a", "b"] {
+            assert_eq!(publish(&broker, name), offset);
+        }
+        publish(&broker, "other");
+    }
+    assert_eq!((broker.usage().channels, broker.usage().publications), (2, 0));
+    broker.unsubscribe(&channel("a"), &inbox);
+    now(broker.leave(&channel("b"), "ann", Duration::ZERO));
+    publish(&broker, "other");
+    assert_eq!((broker.usage().channels, broker.usage().bytes), (0, 0));
+}
+
+#[test]
+fn keys_are_bounded_too() {
+    let full = CHANNEL + Keys::ANY + 10 * (Keys::OVERHEAD + 4);
+    let broker = MemoryBroker::with_epoch(full, EPOCH);
+    let publish =
+        |n: usize| now(broker.publish(Draft { key: Some(format!("{n:04}").into()), ..draft("a", 100, 0) }));
+    for n in 0..10 {
+        publish(n);
+    }
+    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (full, 0));
+    publish(10);
+    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (full, 1));
+    assert!(publish(1).is_duplicate);
+    assert!(!publish(0).is_duplicate, "the oldest key had to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_is_not_counted_as_evicted() {
+    let broker = MemoryBroker::with_epoch(CHANNEL + 3 * PUBLICATION, EPOCH);
+    for _ in 0..3 {
+        publish(&broker, "a");
+    }
+    tokio::time::advance(HOUR).await;
+    now(broker.publish(draft("b", 100, 1)));
+    assert_eq!((broker.usage().publications, broker.usage().evicted), (1, 0));
+    assert!(read(&broker, "a", Since::Start).publications.is_empty());
+    broker.sweep();
+    tokio::time::advance(HOUR).await;
+    broker.sweep();
+    assert_eq!((broker.usage().publications, broker.usage().channels), (0, 2), "idle channels are known");
+}
+
+#[test]
+fn nothing_takes_more_memory_than_it_counts() {
+    let broker = MemoryBroker::with_epoch(usize::MAX, EPOCH);
+    let inbox = Arc::new(Inbox::new(1));
+    let use_it: [&dyn Fn(&str); 5] = [
+        &|name| _ = read(&broker, name, Since::Now),
+        &|name| _ = publish(&broker, name),
+        &|name| {
+            let key = Some(format!("key of {name}").into());
+            now(broker.publish(Draft { key, ..draft(name, 0, 0) }));
+        },
+        &|name| _ = now(broker.subscribe(&channel(name), &inbox)),
+        &|name| {
+            let member = Arc::new(Member { client: name.into(), user: Some(name.into()), info: None });
+            now(broker.join(&channel(name), &member, Lease::For(HOUR, Announce::No)));
+            now(broker.join(&channel("all"), &member, Lease::Held(Announce::No)));
+        },
+    ];
+    let mut taken = 0;
+    for (index, use_it) in use_it.iter().enumerate() {
+        let names = (0..3_000).map(|n| format!("room:{n:05}"));
+        let info = allocation_counter::measure(|| names.for_each(|name| use_it(&name)));
+        taken += info.bytes_current;
+        let counted = broker.usage().bytes;
+        assert!(
+            taken <= i64::try_from(counted).unwrap(),
+            "step {index}: {taken} bytes are counted as {counted}"
+        );
+    }
+}
+
+#[test]
+fn threads_keep_within_the_budget() {
+    const THREADS: usize = 4;
+    let limit = 50 * (CHANNEL + PUBLICATION);
+    let broker = MemoryBroker::with_epoch(limit, EPOCH);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let broker = &broker;
+            scope.spawn(move || {
+                for n in 0..2_000_usize {
+                    let name = format!("{}", (n * (thread + 1)) % 200);
+                    let key = (n % 3 == 0).then(|| format!("{thread} {n}").into());
+                    now(broker.publish(Draft { key, ..draft(&name, n % 100, n % 5) }));
+                    // What the others are just adding may be on top.
+                    let most = limit + THREADS * (CHANNEL + 2 + PUBLICATION + Keys::ANY + 2 * Keys::OVERHEAD);
+                    assert!(broker.usage().bytes <= most);
+                }
+            });
+        }
+    });
+    assert!(broker.usage().bytes <= limit && broker.usage().evicted > 0);
+    // One that pushes everything else out, itself included: what is left shows every error in the sums.
+    now(broker.publish(draft("large", limit, 1)));
+    let Usage { channels, publications, bytes, .. } = broker.usage();
+    assert_eq!((channels, publications, bytes), (1, 0, CHANNEL + 4));
+}

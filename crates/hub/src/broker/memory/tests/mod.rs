@@ -1,0 +1,57 @@
+mod budget;
+mod delayed;
+mod history;
+mod model;
+mod oracle;
+
+use super::*;
+use crate::broker::{Retention, contract};
+use crate::publication::{Data, Meta};
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract() {
+    contract::check(|| Arc::new(MemoryBroker::new(64 << 20))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract_when_memory_is_just_enough() {
+    contract::check(|| Arc::new(MemoryBroker::new(2 << 20))).await;
+}
+
+const EPOCH: Epoch = Epoch(0x5f);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn channel(name: &str) -> Channel {
+    name.parse().unwrap()
+}
+
+fn draft(name: &str, len: usize, size: usize) -> Draft {
+    Draft {
+        channel: channel(name),
+        data: Data::Binary(vec![0; len].into()),
+        meta: Meta::default(),
+        key: None,
+        retention: Retention { size, ttl: HOUR },
+    }
+}
+
+/// What a broker in memory answers is there at once.
+fn now<T: Unpin>(reply: Reply<Result<T, BrokerError>>) -> T {
+    match reply {
+        Reply::Now(Some(answer)) => answer.unwrap(),
+        other => panic!("not there: {other:?}"),
+    }
+}
+
+#[test]
+fn every_start_is_an_epoch_of_its_own() {
+    let seconds = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let epoch = || now(MemoryBroker::new(0).subscribe(&channel("a"), &Arc::new(Inbox::new(1)))).epoch;
+    let (before, epochs, after) = (seconds(), [(); 8].map(|()| epoch()), seconds());
+    assert!(epochs.iter().all(|epoch| (before..=after).contains(&(epoch.0 >> 20))), "the time is in it");
+    assert!(epochs.iter().any(|epoch| *epoch != epochs[0]), "and chance");
+    assert!(
+        epochs.iter().any(|epoch| epoch.0 & 0x3ff != 0) && epochs.iter().any(|epoch| epoch.0 & 0xf_fc00 != 0)
+    );
+}
