@@ -4,6 +4,7 @@ mod connect;
 mod declaration;
 mod echo;
 mod failures;
+mod push;
 mod serve;
 mod support;
 mod tls;

@@ -1,7 +1,7 @@
 //! The push server's program: its configuration, what it says, how it ends.
 
 use crate::support::{Ended, Program, sockeye};
-use sockeye_hub::config::settings;
+use sockeye_hub::config::{Setting, settings};
 use std::path::PathBuf;
 
 /// `sockeye serve` on a free port, with what it has said.
@@ -99,7 +99,7 @@ fn help_man_page_and_completions_have_every_flag() {
     let help = sockeye(["serve", "--help"]).stdout;
     let man = sockeye(["man", "serve"]).stdout.replace("\\-", "-");
     let completions = sockeye(["completions", "bash"]).stdout;
-    for flag in settings().filter_map(|setting| setting.flag_name()).chain(["print-config".into()]) {
+    for flag in settings().filter_map(Setting::flag_name).chain(["print-config".into()]) {
         let flag = format!("--{flag}");
         for (page, name) in [(&help, "help"), (&man, "man"), (&completions, "completions")] {
             assert!(page.contains(&flag), "{name}: {flag}");
