@@ -39,7 +39,10 @@ pub(super) enum Figure {
     Build,
 }
 
-use Figure::*;
+use Figure::{
+    BrokerCounter, BrokerGauge, Build, Counter, Draining, Ends, Gauge, Latency, TransportCounter,
+    TransportGauge, Uptime,
+};
 
 /// All of them, in the order in which they are shown.
 pub(super) const ROWS: &[Row] = &[

@@ -1,6 +1,6 @@
 //! Into the outbox and out of it.
 
-use super::follower::{Arrival, Place};
+use super::follower::{Arrival, Follower, Place};
 use super::message::{Entry, Message, Source};
 use super::outbox::{Item, Put};
 use super::subscription::{Stage, Subscription};
@@ -22,21 +22,15 @@ impl Subscription {
     /// A publication has come.
     pub(crate) fn handle_live(self: &Rc<Self>, message: &Rc<Message>) {
         let Some(session) = self.session().filter(|session| session.is_open()) else { return };
-        let was_lagging = self.follower().borrow().is_lagging();
-        let arrival = self.follower().borrow_mut().handle_live(message);
-        match arrival {
-            Arrival::Next => session.put(Item::Publication(self.clone(), message.clone())),
-            Arrival::Known => {}
-            Arrival::Held => session.note_lag(self, was_lagging),
+        if session.follow(self, |follower| follower.handle_live(message)) == Arrival::Next {
+            session.put(Item::Publication(self.clone(), message.clone()));
         }
     }
 
     /// Publications were not kept for the worker, and are to be read.
     pub(crate) fn handle_behind(&self) {
         let Some(session) = self.session().filter(|session| session.is_open()) else { return };
-        let was_lagging = self.follower().borrow().is_lagging();
-        self.follower().borrow_mut().handle_behind();
-        session.note_lag(self, was_lagging);
+        session.follow(self, Follower::handle_behind);
     }
 
     /// Someone has come or gone. The client hears of it once it has the channel.
@@ -57,12 +51,20 @@ impl Session {
         self.state.get() == State::Open
     }
 
-    /// Something of a follower has changed: the task is woken if there is something new to do.
-    pub(super) fn note_lag(&self, subscription: &Subscription, was_lagging: bool) {
-        if !was_lagging && subscription.follower().borrow().is_lagging() {
-            self.lagging.set(self.lagging.get() + 1);
-            self.wake();
+    /// Does something with a follower, and keeps count of those that lag: there is something to do for the task.
+    pub(super) fn follow<T>(&self, subscription: &Subscription, act: impl FnOnce(&mut Follower) -> T) -> T {
+        let mut follower = subscription.follower().borrow_mut();
+        let was_lagging = follower.is_lagging();
+        let result = act(&mut follower);
+        match (was_lagging, follower.is_lagging()) {
+            (false, true) => {
+                self.lagging.set(self.lagging.get() + 1);
+                self.wake();
+            }
+            (true, false) => self.lagging.set(self.lagging.get() - 1),
+            _ => {}
         }
+        result
     }
 
     /// Puts something into the outbox, or ends the session if its client is too slow for it.

@@ -12,6 +12,8 @@ mod refresh;
 mod replay;
 mod subscribe;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use delivery::Presence;
 pub(crate) use message::{Entry, Message, Source};
@@ -262,11 +264,12 @@ impl Session {
     /// Wakes the task of the connection, once until it waits again. An end wakes it even where it waits for something
     /// else, such as the socket.
     fn wake(&self) {
-        if self.is_waiting.replace(false) || self.state.get() != State::Open {
-            if let Some(waker) = self.waker.take() {
-                waker.wake_by_ref();
-                self.waker.set(Some(waker));
-            }
+        if !self.is_waiting.replace(false) && self.is_open() {
+            return;
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake_by_ref();
+            self.waker.set(Some(waker));
         }
     }
 }

@@ -111,7 +111,15 @@ impl Outbox {
         let excess = (self.bytes + needed).saturating_sub(limit);
         let (goal, mut freed, mut dropped) = (excess.max(limit / 8), 0, 0);
         self.retain(|item| {
-            let Some((subscription, gap)) = item.droppable(freed < goal) else { return true };
+            let Some((subscription, gap)) = item.missing() else { return true };
+            let may_go = match subscription.slow() {
+                Slow::Close => false,
+                Slow::DropOldest => freed < goal,
+                Slow::KeepLatest => subscription.place() != Place { epoch: gap.epoch, offset: gap.to },
+            };
+            if !may_go {
+                return true;
+            }
             dropped += usize::from(matches!(item, Item::Publication(..)));
             let weight = item.weight();
             if subscription.lose(gap) {
@@ -161,19 +169,13 @@ impl Item {
         }
     }
 
-    /// What is missing without it, if its channel allows that it is dropped.
-    fn droppable(&self, wanted: bool) -> Option<(Rc<Subscription>, Gap)> {
-        let (subscription, gap) = match self {
-            Self::Publication(subscription, message) => (subscription, lost(message)),
-            Self::Gap(subscription, gap) => (subscription, **gap),
-            _ => return None,
-        };
-        let may_go = match subscription.slow() {
-            Slow::Close => false,
-            Slow::DropOldest => wanted,
-            Slow::KeepLatest => subscription.place() != Place { epoch: gap.epoch, offset: gap.to },
-        };
-        may_go.then(|| (subscription.clone(), gap))
+    /// What is missing without it.
+    fn missing(&self) -> Option<(Rc<Subscription>, Gap)> {
+        match self {
+            Self::Publication(subscription, message) => Some((subscription.clone(), lost(message))),
+            Self::Gap(subscription, gap) => Some((subscription.clone(), **gap)),
+            Self::Lost(_) | Self::Join(..) | Self::Leave(..) | Self::Own(_) => None,
+        }
     }
 }
 

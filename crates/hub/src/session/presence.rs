@@ -6,7 +6,7 @@ use crate::broker::{Announce, Lease, Member};
 use crate::code::{Code, Problem, Then};
 use crate::metrics::Transport;
 use crate::settings::Namespace;
-use crate::worker::Attempt;
+use crate::worker::{Attempt, complete};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Session {
     pub(super) fn leave(&self, subscription: &Subscription, linger: Duration) {
         if subscription.is_joined().replace(false) {
             let reply = self.worker.hub.broker.leave(subscription.channel(), self.client.id(), linger);
-            self.worker.see_to(reply);
+            complete(reply);
         }
     }
 
@@ -48,7 +48,7 @@ impl Session {
                 self.leave(subscription, Duration::ZERO);
                 subscription.is_joined().set(true);
                 let reply = self.worker.hub.broker.join(subscription.channel(), &self.member(), lease);
-                self.worker.see_to(reply);
+                complete(reply);
             }
         }
     }

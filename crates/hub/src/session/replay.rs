@@ -60,10 +60,9 @@ impl Session {
         match next {
             Next::Nothing => ControlFlow::Break(()),
             Next::Settle => {
-                subscription.follower().borrow_mut().settle(|output| self.replayed(subscription, output));
-                if !subscription.follower().borrow().is_lagging() {
-                    self.lagging.set(self.lagging.get() - 1);
-                }
+                self.follow(subscription, |follower| {
+                    follower.settle(|output| self.replayed(subscription, output));
+                });
                 ControlFlow::Continue(())
             }
             Next::Read(read) => match self.worker.hub.broker.read(subscription.channel(), read) {
@@ -85,8 +84,9 @@ impl Session {
     ) -> ControlFlow<()> {
         match answer {
             Ok(page) => {
-                let mut follower = subscription.follower().borrow_mut();
-                follower.handle_page(page, |output| self.replayed(subscription, output));
+                self.follow(subscription, |follower| {
+                    follower.handle_page(page, |output| self.replayed(subscription, output));
+                });
                 ControlFlow::Continue(())
             }
             Err(error) => {

@@ -19,7 +19,7 @@ impl Session {
         channel: Channel,
         since: Since,
     ) -> Result<Position, Problem> {
-        let admission = self.admit(channel)?;
+        let admission = self.admit(&channel)?;
         let subscription = &admission.subscription;
         self.worker.attach(subscription.topic()).await?;
         self.join(subscription).await?;
@@ -44,13 +44,13 @@ impl Session {
     }
 
     /// Checks whether the channel may be subscribed, and enters it. From here on nothing of it is missed.
-    fn admit(self: &Rc<Self>, channel: Channel) -> Result<Admission, Problem> {
+    fn admit(self: &Rc<Self>, channel: &Channel) -> Result<Admission, Problem> {
         self.check_open()?;
         let refuse = |code, message: String| Err(Problem::new(code, message));
-        if !self.may_read(&channel) {
+        if !self.may_read(channel) {
             return refuse(Code::NotPermitted, format!("you may not subscribe to {channel}"));
         }
-        if self.subscription(&channel).is_some() {
+        if self.subscription(channel).is_some() {
             return refuse(Code::AlreadySubscribed, format!("{channel} is subscribed already"));
         }
         let limit = self.channels_limit();
@@ -58,7 +58,7 @@ impl Session {
             let message = format!("a connection of this kind has at most {limit} channels; open another one");
             return refuse(Code::TooManyChannels, message);
         }
-        let subscription = Subscription::new(self, self.worker.topic(&channel));
+        let subscription = Subscription::new(self, self.worker.topic(channel));
         subscription.topic().add(&subscription);
         self.enter(subscription.clone());
         Ok(Admission { session: self.clone(), subscription })
@@ -148,9 +148,9 @@ impl Admission {
             let message = format_args!("{} was left before it was there", subscription.channel());
             return Err(Problem::new(Code::NotSubscribed, message));
         }
-        subscription.begin(start);
+        session.follow(subscription, |follower| follower.begin(start));
+        subscription.begin();
         session.worker.counters.subscriptions.increment();
-        session.note_lag(subscription, false);
         let Place { epoch, offset } = subscription.told();
         Ok(Position { channel: subscription.channel().clone(), epoch, offset })
     }

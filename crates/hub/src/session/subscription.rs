@@ -1,7 +1,7 @@
 //! A session in a channel: what both the worker's registry and the session hold.
 
 use super::Session;
-use super::follower::{Follower, Place, Start};
+use super::follower::{Follower, Place};
 use crate::broker::{BrokerError, Gap, GapReason, Page};
 use crate::channel::Channel;
 use crate::settings::Slow;
@@ -107,8 +107,7 @@ impl Subscription {
     }
 
     /// The client is answered: from here on it goes.
-    pub(super) fn begin(&self, start: Start) {
-        self.follower.borrow_mut().begin(start);
+    pub(super) fn begin(&self) {
         self.told.set(self.place());
         self.stage.set(Stage::Subscribed);
     }

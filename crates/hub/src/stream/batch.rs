@@ -28,7 +28,7 @@ use std::task::{Context, Poll};
 /// Answers a poll.
 pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> {
     let batch = async {
-        let identity = begin::identify(&worker.hub, ask.token.as_deref())?;
+        let identity = worker.hub.authority.identify(ask.token.as_deref())?;
         if worker.hub.is_draining() {
             return Err(Code::Draining.into());
         }

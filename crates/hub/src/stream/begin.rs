@@ -26,15 +26,6 @@ pub(super) struct Begun {
     pub(super) refused: Vec<Bytes>,
 }
 
-/// Who has this token, or nobody in particular where that is allowed.
-pub(super) fn identify(hub: &Hub, token: Option<&str>) -> Result<Identity, Problem> {
-    match token {
-        Some(token) => hub.authority.verify(token),
-        None if hub.authority.allows_anonymous() => Ok(Identity::default()),
-        None => Err(Code::TokenRequired.into()),
-    }
-}
-
 /// The channels that a stream has: those asked for, then those that the token grants.
 pub(super) fn channels(ask: &Ask, identity: &Identity) -> Result<Vec<Channel>, Problem> {
     let mut channels = ask.channels.clone();

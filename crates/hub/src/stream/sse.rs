@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 /// Answers a request for an event stream.
 pub(super) async fn answer(worker: &Rc<Worker>, ask: Ask) -> Response<Body> {
     let begun = async {
-        let identity = begin::identify(&worker.hub, ask.token.as_deref())?;
+        let identity = worker.hub.authority.identify(ask.token.as_deref())?;
         begin::begin(worker, &ask, identity).await
     };
     match begun.await {

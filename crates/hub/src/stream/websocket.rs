@@ -69,7 +69,7 @@ where
 {
     let mut allowance = Allowance::new();
     let begun = async {
-        let (identity, answer) = match begin::identify(&worker.hub, ask.token.as_deref()) {
+        let (identity, answer) = match worker.hub.authority.identify(ask.token.as_deref()) {
             Ok(identity) => (identity, None),
             Err(problem) if problem.code == Code::TokenRequired => {
                 Box::pin(first_message(&worker, &mut ws, &mut allowance)).await?

@@ -47,7 +47,7 @@ impl<T: Send + Unpin + 'static, U: Undo<T>> Drop for Attempt<T, U> {
 }
 
 /// Awaits an answer that nobody wants to see.
-pub(super) fn complete<T: Send + Unpin + 'static>(reply: Reply<T>) {
+pub(crate) fn complete<T: Send + Unpin + 'static>(reply: Reply<T>) {
     if matches!(reply, Reply::Later(_)) {
         spawn(async move { drop(reply.await) });
     }

@@ -40,7 +40,7 @@ impl Worker {
                 let _ =
                     done.send(channels.iter().map(|channel| self.registry.subscribers(channel)).collect());
             }
-            Command::Drain { over } => *self.drain.borrow_mut() = Some(Drain::new(self.sessions(), over)),
+            Command::Drain { over } => *self.drain.borrow_mut() = Some(Drain::new(&self.sessions(), over)),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Drain {
 
 impl Drain {
     /// Ends these sessions, in this order: the first one now.
-    pub(super) fn new(sessions: Vec<Rc<Session>>, over: Duration) -> Self {
+    pub(super) fn new(sessions: &[Rc<Session>], over: Duration) -> Self {
         let sessions = sessions.iter().map(Rc::downgrade).collect();
         let began = Instant::now();
         Self { sessions, ended: 0, began, over, timer: Box::pin(tokio::time::sleep_until(began)) }
@@ -46,7 +46,7 @@ impl Drain {
 
     /// When the next one ends.
     fn due(&self) -> Instant {
-        let (ended, all) = (self.ended as f64, self.sessions.len().max(1) as f64);
-        self.began + self.over.mul_f64(ended / all)
+        let nanos = self.over.as_nanos() * self.ended as u128 / self.sessions.len().max(1) as u128;
+        self.began + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

@@ -9,11 +9,11 @@ mod command;
 mod drain;
 mod registry;
 
-pub(crate) use attempt::Attempt;
+pub(crate) use attempt::{Attempt, complete};
 pub(crate) use command::{Command, Target};
 pub(crate) use registry::Topic;
 
-use crate::broker::{Delivery, Drained, Inbox, Lease, Member, Reply};
+use crate::broker::{Delivery, Drained, Inbox, Lease, Member};
 use crate::channel::Channel;
 use crate::code::Code;
 use crate::hub::{Hub, Line};
@@ -133,7 +133,9 @@ impl Worker {
                 Delivery::Leave(channel, member) => self.tell(&channel, Presence::Leave, &member),
             }
         }
-        for (channel, _) in drained.behind.drain() {
+        let mut behind: Vec<_> = drained.behind.drain().map(|(channel, _)| channel).collect();
+        behind.sort_unstable(); // so that the order of things depends on nothing but what happens
+        for channel in behind {
             self.counters.behind.increment();
             if let Some(topic) = self.registry.find(&channel) {
                 topic.each(|subscription| subscription.handle_behind());
@@ -189,11 +191,6 @@ impl Worker {
             None if is_poll => {}
             None => counters.left.increment(),
         }
-    }
-
-    /// Sees to it that something is done at the broker, for which nobody waits.
-    pub(crate) fn see_to<T: Send + Unpin + 'static>(&self, reply: Reply<T>) {
-        attempt::complete(reply);
     }
 }
 

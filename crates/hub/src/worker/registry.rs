@@ -107,7 +107,7 @@ impl Topic {
     fn remove(&self, subscription: &Subscription) {
         let mut followers = self.followers.borrow_mut();
         let index = subscription.index().get();
-        if followers.get(index).is_some_and(|follower| std::ptr::eq(&**follower, subscription)) {
+        if followers.get(index).is_some_and(|follower| std::ptr::eq(Rc::as_ptr(follower), subscription)) {
             followers.swap_remove(index);
             if let Some(moved) = followers.get(index) {
                 moved.index().set(index);

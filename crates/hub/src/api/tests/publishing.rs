@@ -16,9 +16,9 @@ pub(super) fn token(claims: &str) -> String {
     Signer::new(&key).unwrap().sign(&claims).unwrap()
 }
 
-/// `POST /publish` by a client from somewhere.
-async fn client(worker: &Worker, request: Request<Full<Bytes>>) -> Answer {
-    answer(publish(worker, [192, 0, 2, 1].into(), request).await).await
+/// A client's request from somewhere.
+pub(super) async fn client(worker: &Worker, request: Request<Full<Bytes>>) -> Answer {
+    answer(handle_client(worker, [192, 0, 2, 1].into(), request).await).await
 }
 
 /// `POST /publish` with a token.

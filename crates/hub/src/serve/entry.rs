@@ -1,0 +1,141 @@
+//! A connection's way in: tuned, under TLS where there is TLS, and sent on by its first bytes.
+//!
+//! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
+//! what was needed here.
+
+use super::admission::refusal;
+use super::gate::Pass;
+use super::head::{self, First};
+use super::listen::Socket;
+use super::rewind::Rewind;
+use super::site::{Serves, Site};
+use super::{http, websocket};
+use crate::code::{Code, Problem};
+use crate::worker::Worker;
+use bytes::BytesMut;
+use socket2::SockRef;
+use sockeye::Stream;
+use std::cell::Cell;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// How long the head of the first request may take.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long bytes may stay unacknowledged before the kernel gives the connection up: so a client that has vanished
+/// from its event stream is found.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a worker's connections have in common.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) site: Arc<Site>,
+    pub(super) worker: Rc<Worker>,
+    /// Whether the server still serves.
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// What the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It serves.
+    Serving,
+    /// It sends everyone away.
+    Draining,
+}
+
+/// A connection on its way from the acceptor to a worker.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) socket: Socket,
+    pub(super) peer: IpAddr,
+    pub(super) serves: Serves,
+    pub(super) pass: Pass,
+    /// Why it is not served.
+    pub(super) refused: Option<Code>,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) peer: IpAddr,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    pub(super) serves: Serves,
+    pub(super) refused: Option<Code>,
+    /// Its place, as long as this is there.
+    _pass: Pass,
+    /// Streams that were begun on it; the first came with the connection.
+    pub(super) streams: Cell<u32>,
+}
+
+impl Door {
+    /// Ready when everyone is sent away.
+    pub(super) async fn draining(&self) {
+        let mut phase = self.phase.clone();
+        let _ = phase.wait_for(|&phase| phase == Phase::Draining).await; // without a server it is over too
+    }
+}
+
+/// The task of a connection that was accepted.
+pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
+    let Arrival { socket, peer, serves, pass, refused } = arrival;
+    let (scheme, streams) = ("http", Cell::new(0));
+    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams };
+    match socket {
+        Socket::Tcp(tcp) => {
+            let Ok(tcp) = adopt(tcp) else { return };
+            let stream = match door.site.tls_for(serves) {
+                None => Stream::from(tcp),
+                Some(tls) => {
+                    visit.scheme = "https";
+                    let Ok(stream) = tls.accept(tcp).await else { return };
+                    stream
+                }
+            };
+            meet(door, stream, visit).await;
+        }
+        Socket::Unix(unix) => {
+            let Ok(unix) = UnixStream::from_std(unix) else { return };
+            meet(door, unix, visit).await;
+        }
+    }
+}
+
+/// Makes the socket one of this thread's runtime. Answers leave whole: waiting for more would only delay them.
+fn adopt(tcp: std::net::TcpStream) -> io::Result<TcpStream> {
+    tcp.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(&tcp).set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN))?;
+    TcpStream::from_std(tcp)
+}
+
+/// Sends a connection where its first bytes say.
+pub(super) async fn meet<S>(door: Rc<Door>, mut io: S, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut read = BytesMut::new();
+    let first = tokio::select! {
+        biased;
+        first = tokio::time::timeout(HEAD_DEADLINE, head::read(&mut io, &mut read)) => first,
+        () = door.draining() => return, // nobody has asked for anything yet
+    };
+    match first {
+        Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
+        Ok(Ok(First::Http1)) => http::serve1(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Ok(First::Http2)) => http::serve2(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Err(_)) => {} // it is gone
+        Err(_) if read.is_empty() => {}
+        Err(_) => {
+            let problem = Problem::new(Code::Silent, "the request did not come in time");
+            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Every limit at its edge.
+
+use super::*;
+
+async fn subscribe(session: &Rc<Session>, count: usize) -> Result<(), Problem> {
+    for index in 0..count {
+        session.subscribe(channel(&format!("c{index}")), Since::Now).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_as_many_channels_as_it_may() {
+    on_bench(Settings::default(), async |bench| {
+        let transports = [
+            (Transport::WebSocket, 128),
+            (Transport::Sse, 32),
+            (Transport::LongPoll, 32),
+            (Transport::Poll, 32),
+        ];
+        for (transport, limit) in transports {
+            let session = bench.open(transport);
+            subscribe(&session, limit).await.unwrap();
+            let refused = session.subscribe(channel("more"), Since::Now).await.unwrap_err();
+            assert_eq!(refused.code, Code::TooManyChannels);
+            assert_eq!(
+                session.subscribe(channel("c0"), Since::Now).await.unwrap_err().code,
+                Code::AlreadySubscribed
+            );
+            session.unsubscribe(&channel("c0")).unwrap();
+            session.subscribe(channel("more"), Since::Now).await.unwrap();
+            assert_eq!(session.channels().len(), limit);
+        }
+        assert_eq!(bench.worker.counters.subscriptions.value(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_granted_can_be_subscribed() {
+    let mut settings = Settings::default();
+    settings.default_namespace.subscribe = crate::settings::Access::Token;
+    on_bench(settings, async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        let refused = session.subscribe(channel("a"), Since::Now).await.unwrap_err();
+        assert_eq!(refused.code, Code::NotPermitted);
+        assert_eq!(bench.hub.subscribers([channel("a")].into()).await, [0]);
+    })
+    .await;
+}
+
+/// Subscribes, and lets the session be in step.
+async fn follow(session: &Rc<Session>, names: &[&str]) {
+    for name in names {
+        session.subscribe(channel(name), Since::Now).await.unwrap();
+    }
+    assert!(told(session).is_empty());
+}
+
+/// Fills the outbox of a session exactly to its limit, and then by one more byte.
+async fn fill(bench: &Bench, session: &Rc<Session>, name: &str) -> usize {
+    let limit = bench.hub.settings.limits.outbox;
+    let mut count = 0;
+    loop {
+        let queued = usize::try_from(bench.worker.counters.queued_bytes.value()).unwrap();
+        let overhead = 128 + 2 * name.len();
+        let left = limit - queued;
+        if left == 0 {
+            return count;
+        }
+        let len = if left >= 2 * 40_000 { 40_000 } else { left };
+        bench.publish(name, &"1".repeat(len - overhead)).await;
+        bench.rest().await;
+        count += 1;
+        assert_eq!(session.ended(), None, "{queued} of {limit}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_outbox_ends_the_session() {
+    on_bench(Settings::default(), async |bench| {
+        assert_eq!(bench.hub.settings.limits.outbox, 1 << 20);
+        let session = bench.open(Transport::WebSocket);
+        follow(&session, &["a"]).await;
+        let count = fill(&bench, &session, "a").await;
+        assert_eq!(bench.worker.counters.queued.value(), count as u64);
+        bench.publish("a", "1").await;
+        bench.rest().await;
+        assert_eq!(session.ended().unwrap().code, Code::SlowConsumer);
+        assert!(matches!(session.poll_entry(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
+        assert_eq!(bench.worker.counters.queued_bytes.value(), 0);
+        session.close(Departure::Closed);
+        assert_eq!(bench.worker.counters.ended(Code::SlowConsumer).value(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_outbox_drops_the_oldest_where_that_is_wanted() {
+    on_bench(with_slow(Slow::DropOldest), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        follow(&session, &["slow:a"]).await;
+        let count = fill(&bench, &session, "slow:a").await;
+        bench.publish("slow:a", "1").await;
+        bench.rest().await;
+        let dropped = usize::try_from(bench.worker.counters.dropped.value()).unwrap();
+        assert!((1..=count / 4).contains(&dropped), "{dropped} of {count}");
+        let told = told(&session);
+        assert_eq!(told[0], format!("slow:a.1-{dropped} Slow"));
+        let rest = dropped + 1..=count + 1;
+        assert!(told[1..].iter().cloned().eq(rest.map(|offset| format!("slow:a.{offset}"))), "{told:?}");
+        assert_eq!(bench.worker.counters.gaps.value(), 1);
+        assert_eq!(session.cursor().positions().next().unwrap().offset, count as u64 + 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_outbox_keeps_the_latest_where_that_is_wanted() {
+    on_bench(with_slow(Slow::KeepLatest), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        follow(&session, &["slow:a", "slow:b"]).await;
+        bench.publish("slow:b", "1").await;
+        bench.publish("slow:b", "1").await;
+        bench.rest().await;
+        let count = fill(&bench, &session, "slow:a").await;
+        bench.publish("slow:a", "1").await;
+        bench.rest().await;
+        let kept = format!("slow:a.1-{count} Slow");
+        assert_eq!(told(&session), ["slow:b.1-1 Slow", "slow:b.2", &kept, &format!("slow:a.{}", count + 1)]);
+        assert_eq!(bench.worker.counters.dropped.value(), count as u64 + 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_bounded_too() {
+    on_bench(Settings::default(), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        session.push(Bytes::from(vec![b'x'; (1 << 20) - 1]));
+        session.push(Bytes::from_static(b"x"));
+        assert_eq!(session.ended(), None);
+        session.push(Bytes::from_static(b"x"));
+        assert_eq!(session.ended().unwrap().code, Code::SlowConsumer);
+
+        let session = bench.open(Transport::WebSocket);
+        session.push(Bytes::from(vec![b'x'; 3 << 20]));
+        assert_eq!(told(&session).len(), 1, "a single answer always fits");
+    })
+    .await;
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    let session = size_of::<Session>() + 2 * size_of::<usize>();
+    let subscription = size_of::<Subscription>() + 2 * size_of::<usize>();
+    let pointer = size_of::<Rc<Subscription>>();
+    assert!(size_of::<follower::Follower>() <= 24);
+    assert!(size_of::<Outbox>() <= 40);
+    // In the session's list, in the topic's, and the worker's book.
+    let all = session + subscription + 2 * pointer + 2 * pointer;
+    assert!(all <= 480, "{session} + {subscription}");
+}
