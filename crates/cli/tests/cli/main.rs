@@ -3,6 +3,7 @@
 mod connect;
 mod declaration;
 mod echo;
+mod end_to_end;
 mod failures;
 mod push;
 mod serve;

@@ -5,7 +5,7 @@ use sockeye_hub::config::{Setting, settings};
 use std::path::PathBuf;
 
 /// `sockeye serve` on a free port, with what it has said.
-fn start(arguments: &[&str]) -> (Program, String) {
+pub(crate) fn start(arguments: &[&str]) -> (Program, String) {
     let mut program = Program::start([&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
     let mut welcome = Vec::new();
     while !welcome.last().is_some_and(|line: &String| line.ends_with("Ctrl-C stops")) {
@@ -14,7 +14,7 @@ fn start(arguments: &[&str]) -> (Program, String) {
     (program, welcome.join("\n"))
 }
 
-fn write(name: &str, text: &str) -> String {
+pub(crate) fn write(name: &str, text: &str) -> String {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
