@@ -55,7 +55,10 @@ fn every_transport_brings_what_is_published() {
 fn a_token_says_what_a_client_may_do() {
     let secret = write("end-to-end.secret", "0123456789abcdef0123456789abcdef\n");
     let key = write("end-to-end.key", "fedcba9876543210\n");
-    let server = Server::start(&["--token-secret-file", &secret, "--api-key-file", &key]);
+    // A WebSocket without a token may bring one in its first message.
+    let wait = ["--limits-token-wait", "1s"];
+    let server =
+        Server::start(&[&["--token-secret-file", &secret, "--api-key-file", &key][..], &wait].concat());
     let made = sockeye(["token", "--sub", "ann", "--channel", "news", "--secret-file", &secret]);
     let token = made.stdout.trim_end();
 
