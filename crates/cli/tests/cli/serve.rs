@@ -1,11 +1,11 @@
 //! The push server's program: its configuration, what it says, how it ends.
 
 use crate::support::{Ended, Program, sockeye};
-use sockeye_hub::config::settings;
+use sockeye_hub::config::{Setting, settings};
 use std::path::PathBuf;
 
 /// `sockeye serve` on a free port, with what it has said.
-fn start(arguments: &[&str]) -> (Program, String) {
+pub(crate) fn start(arguments: &[&str]) -> (Program, String) {
     let mut program = Program::start([&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
     let mut welcome = Vec::new();
     while !welcome.last().is_some_and(|line: &String| line.ends_with("Ctrl-C stops")) {
@@ -14,7 +14,7 @@ fn start(arguments: &[&str]) -> (Program, String) {
     (program, welcome.join("\n"))
 }
 
-fn write(name: &str, text: &str) -> String {
+pub(crate) fn write(name: &str, text: &str) -> String {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
@@ -99,7 +99,7 @@ fn help_man_page_and_completions_have_every_flag() {
     let help = sockeye(["serve", "--help"]).stdout;
     let man = sockeye(["man", "serve"]).stdout.replace("\\-", "-");
     let completions = sockeye(["completions", "bash"]).stdout;
-    for flag in settings().filter_map(|setting| setting.flag_name()).chain(["print-config".into()]) {
+    for flag in settings().filter_map(Setting::flag_name).chain(["print-config".into()]) {
         let flag = format!("--{flag}");
         for (page, name) in [(&help, "help"), (&man, "man"), (&completions, "completions")] {
             assert!(page.contains(&flag), "{name}: {flag}");

@@ -76,6 +76,8 @@ impl Resource {
 /// Answers a request that hyper has read.
 pub(super) async fn answer(door: &Rc<Door>, visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
+    // What stands behind an upgrade that is refused may have been smuggled past a proxy: it is not parsed.
+    let is_last = visit.refused.is_some() || has_upgrade(request.headers());
     let mut response = match door.admit(visit, request.uri(), request.headers()) {
         Ok(admitted) => {
             let allowed = admitted.allowed.clone();
@@ -88,7 +90,7 @@ pub(super) async fn answer(door: &Rc<Door>, visit: &Rc<Visit>, request: Request<
     if is_head {
         strip(&mut response);
     }
-    if visit.refused.is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
