@@ -153,10 +153,9 @@ export class Connection {
   #again(name, end) {
     const verdict = verdictOf(end);
     if (!this.transports.includes(name)) name = this.#first();
-    if (end.code === NO_CHANNEL) {
+    if (end.code === NO_CHANNEL && !this.#owner.hasChannels()) {
       this.isIdle = true;
-      this.#owner.down(end, Infinity);
-      return this.#owner.sync();
+      return this.#owner.down(end, Infinity);
     }
     if (verdict === 'stop' || (verdict === 'token' && !this.renew())) {
       this.#halt();
@@ -285,6 +284,7 @@ export class Connection {
 
 /** What an end asks for; docs/protocol.md section 8. */
 function verdictOf({ code = 0 }) {
+  if (code === NO_CHANNEL) return 'reconnect'; // the page has subscribed to one meanwhile
   const byHundred = { 40: 'reconnect', 41: 'stop', 42: 'token', 43: 'stop' };
   return byHundred[Math.floor(code / 100)] ?? ([1002, 1003, 1007, 1009, 1010].includes(code) ? 'stop' : 'unknown');
 }
@@ -309,7 +309,8 @@ class Link {
 
   address(query = {}) {
     const { channels, since, client } = this.ask;
-    return addressOf(this.settings.url, { channel: channels, since, client, ...query });
+    const channel = channels.filter((one) => this.channels.get(one) !== 'refused');
+    return addressOf(this.settings.url, { channel, since, client, ...query });
   }
 
   /** Hands over what `read` yields; what cannot be read ends the link. */

@@ -85,6 +85,7 @@ export class Sockeye extends EventTarget {
       down: (end, delay) => this.#down(end, delay),
       stopped: (end) => this.#end(end),
       sync: () => this.#sync(),
+      hasChannels: () => this.#topics.size > 0,
     });
     this.#requests = new Requests(this.#settings, this.#connection);
     if (this.#settings.token) queueMicrotask(() => this.#connection.start());

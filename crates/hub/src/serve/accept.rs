@@ -73,7 +73,10 @@ impl Acceptor<'_> {
         let (pass, refused) = match self.site.gate.connect(whose, Instant::now()) {
             Entry::Open(pass) => (pass, None),
             Entry::Refused(pass, code) => (pass, Some(code)),
-            Entry::Full => return,
+            Entry::Full => {
+                self.site.hub.metrics.count_elsewhere(|counters| counters.unanswered.increment());
+                return;
+            }
         };
         self.threads.serve(Arrival { socket, peer, serves: self.serves, pass, refused }).await;
     }

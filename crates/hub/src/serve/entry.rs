@@ -28,6 +28,9 @@ use tokio::sync::watch;
 /// How long the head of the first request may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long that of a connection may take that comes when the server drains.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
 /// How long bytes may stay unacknowledged before the kernel gives the connection up: so a client that has vanished
 /// from its event stream is found.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
@@ -76,6 +79,12 @@ pub(super) struct Visit {
 }
 
 impl Door {
+    /// Ready when a connection that has asked for nothing yet need not be awaited any longer.
+    async fn too_late(&self) {
+        self.draining().await;
+        tokio::time::sleep(LAST_REQUEST).await;
+    }
+
     /// Ready when everyone is sent away.
     pub(super) async fn draining(&self) {
         let mut phase = self.phase.clone();
@@ -122,10 +131,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut read = BytesMut::new();
+    let first = tokio::time::timeout(HEAD_DEADLINE, head::read(&mut io, &mut read));
     let first = tokio::select! {
         biased;
-        first = tokio::time::timeout(HEAD_DEADLINE, head::read(&mut io, &mut read)) => first,
-        () = door.draining() => return, // nobody has asked for anything yet
+        first = first => first,
+        () = door.too_late() => return,
     };
     match first {
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,

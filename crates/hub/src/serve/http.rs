@@ -1,12 +1,14 @@
 //! Connections that speak HTTP: hyper reads and writes, the table of routes answers.
 
+use super::body::Body;
 use super::entry::{Door, Visit};
 use super::rewind::Rewind;
 use super::routes;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,6 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes of a head, and of what is read or written at once.
 const BUFFER: usize = 16 << 10;
+
+/// The same of an HTTP/2 request's headers.
+const HEADER_LIST: u32 = 16 << 10;
 
 /// Header lines of a request.
 const MAX_HEADERS: usize = 100;
@@ -41,12 +46,12 @@ pub(super) async fn serve1<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(answering(door, visit));
+    let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
     builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    finish(door, pin!(connection), |connection| connection.graceful_shutdown()).await;
+    finish(door, pin!(connection), http1::UpgradeableConnection::graceful_shutdown).await;
 }
 
 /// Serves HTTP/2 until the connection ends.
@@ -54,27 +59,31 @@ pub(super) async fn serve2<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(answering(door, visit));
+    let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http2::Builder::new(Local);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
     builder.keep_alive_interval(PING_AFTER).keep_alive_timeout(PONG_WITHIN);
     builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
-    builder.max_send_buf_size(BUFFER).max_header_list_size(BUFFER as u32);
+    builder.max_send_buf_size(BUFFER).max_header_list_size(HEADER_LIST);
     let connection = builder.serve_connection(TokioIo::new(io), service);
-    finish(door, pin!(connection), |connection| connection.graceful_shutdown()).await;
+    finish(door, pin!(connection), http2::Connection::graceful_shutdown).await;
 }
 
-/// Answers one request after the other.
-fn answering(
-    door: &Rc<Door>,
-    visit: Visit,
-) -> impl Fn(
-    hyper::Request<Incoming>,
-) -> Pin<Box<dyn Future<Output = Result<hyper::Response<super::body::Body>, Infallible>>>>
-+ 'static {
-    let (door, visit) = (door.clone(), Rc::new(visit));
-    move |request| {
-        let (door, visit) = (door.clone(), visit.clone());
+/// Answers one request after the other. An answer's future is on the heap while it is in the making: an event stream
+/// that goes on for hours has no room for it.
+#[derive(Debug)]
+struct Answering {
+    door: Rc<Door>,
+    visit: Rc<Visit>,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (door, visit) = (self.door.clone(), self.visit.clone());
         Box::pin(async move { Ok(routes::answer(&door, &visit, request).await) })
     }
 }

@@ -24,6 +24,7 @@ enum Resource {
     Api,
     Health,
     Ready,
+    RequestSize,
     Asset(&'static Asset),
 }
 
@@ -38,6 +39,7 @@ impl Resource {
             _ if path.starts_with("/api/") => Self::Api,
             "/health" => Self::Health,
             "/ready" => Self::Ready,
+            "/compare/request-size" => Self::RequestSize,
             _ => Self::Asset(assets::find(path)?),
         })
     }
@@ -47,6 +49,7 @@ impl Resource {
             Self::Health | Self::Ready => true,
             Self::Api => serves != Serves::Clients,
             Self::Stream | Self::Publish | Self::Reading => serves != Serves::Admin,
+            Self::RequestSize => serves != Serves::Admin && door.worker.hub.settings.pages,
             Self::Asset(asset) => {
                 serves != Serves::Admin
                     && (asset.kind() == assets::Kind::Client || door.worker.hub.settings.pages)
@@ -59,7 +62,9 @@ impl Resource {
             Self::Stream => "GET, OPTIONS",
             Self::Publish => "POST, OPTIONS",
             Self::Api => "GET, HEAD, POST, OPTIONS",
-            Self::Reading | Self::Health | Self::Ready | Self::Asset(_) => "GET, HEAD, OPTIONS",
+            Self::Reading | Self::Health | Self::Ready | Self::RequestSize | Self::Asset(_) => {
+                "GET, HEAD, OPTIONS"
+            }
         }
     }
 
@@ -76,6 +81,8 @@ impl Resource {
 /// Answers a request that hyper has read.
 pub(super) async fn answer(door: &Rc<Door>, visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
+    // What stands behind an upgrade that is refused may have been smuggled past a proxy: it is not parsed.
+    let is_last = visit.refused.is_some() || has_upgrade(request.headers());
     let mut response = match door.admit(visit, request.uri(), request.headers()) {
         Ok(admitted) => {
             let allowed = admitted.allowed.clone();
@@ -88,7 +95,7 @@ pub(super) async fn answer(door: &Rc<Door>, visit: &Rc<Visit>, request: Request<
     if is_head {
         strip(&mut response);
     }
-    if visit.refused.is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -125,6 +132,7 @@ async fn route(
         Resource::Api => api::handle(worker, door.site.guard, request).await,
         Resource::Health => api::health(),
         Resource::Ready => api::ready(worker),
+        Resource::RequestSize => api::request_size(&request.into_parts().0),
         Resource::Asset(asset) => asset.answer(request.headers()),
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Site {
     pub(super) gate: Arc<Gate>,
     pub(super) proxies: Proxies,
     pub(super) origins: Origins,
-    /// How WebSockets are accepted. Origins are checked before.
+    /// How upgrades are accepted. Origins are checked before.
     pub(super) websockets: sockeye::server::Server,
     /// What `/api` and `/metrics` demand.
     pub(super) guard: Guard,

@@ -17,7 +17,7 @@ const QUEUE: usize = 256;
 /// The threads; each new connection goes to the next.
 #[derive(Debug)]
 pub(super) struct Threads {
-    threads: Vec<Thread>,
+    all: Vec<Thread>,
     next: AtomicUsize,
     phase: watch::Sender<Phase>,
 }
@@ -36,13 +36,13 @@ impl Threads {
         let count = site.hub.settings.threads.max(1);
         let threads = (0..count).map(|number| Thread::start(number, site.clone(), phase.subscribe()));
         let threads = threads.collect::<Result<_, _>>().map_err(ServeError::Threads)?;
-        Ok(Self { threads, next: AtomicUsize::new(0), phase })
+        Ok(Self { all: threads, next: AtomicUsize::new(0), phase })
     }
 
     /// Hands the connection to a worker.
     pub(super) async fn serve(&self, arrival: Arrival) {
-        let next = self.next.fetch_add(1, Relaxed) % self.threads.len();
-        let _ = self.threads[next].queue.send(arrival).await; // a thread that has failed serves nobody
+        let next = self.next.fetch_add(1, Relaxed) % self.all.len();
+        let _ = self.all[next].queue.send(arrival).await; // a thread that has failed serves nobody
     }
 
     /// Has connections end as soon as they are not needed.
@@ -53,7 +53,7 @@ impl Threads {
     /// Ends the threads, and cuts what is still connected.
     pub(super) async fn stop(self) {
         let (queues, done): (Vec<_>, Vec<_>) =
-            self.threads.into_iter().map(|thread| (thread.queue, thread.done)).unzip();
+            self.all.into_iter().map(|thread| (thread.queue, thread.done)).unzip();
         drop(queues);
         for done in done {
             let _ = done.await; // its end is what is awaited
@@ -70,9 +70,9 @@ impl Thread {
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(runtime) => {
-                    let work = runtime.block_on(async { Door::open(site, phase) });
+                    let door = runtime.block_on(async { Door::open(site, phase) });
                     drop(started.send(Ok(())));
-                    run(&runtime, work, arrivals);
+                    run(&runtime, &door, arrivals);
                 }
             }
             drop(finished);
@@ -83,7 +83,7 @@ impl Thread {
 }
 
 /// Serves what comes through the queue until its other end is dropped.
-fn run(runtime: &LocalRuntime, door: Rc<Door>, mut arrivals: mpsc::Receiver<Arrival>) {
+fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arrival>) {
     runtime.block_on(async {
         tokio::task::spawn_local(door.worker.clone().run());
         while let Some(arrival) = arrivals.recv().await {

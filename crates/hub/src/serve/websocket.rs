@@ -15,7 +15,7 @@ use sockeye::{Deflate, WebSocket};
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// How WebSockets are accepted. Their origins were looked at before.
+/// How upgrades are accepted. Their origins were looked at before.
 pub(super) fn server(settings: &Settings) -> Server {
     // Both are tokens: there is no error.
     let subprotocols = Subprotocols::client_order([websocket::JSON, websocket::BINARY]).unwrap_or_default();

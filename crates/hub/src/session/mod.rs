@@ -10,6 +10,8 @@ mod outbox;
 mod presence;
 mod refresh;
 mod replay;
+#[cfg(test)]
+mod simulation;
 mod subscribe;
 mod subscription;
 #[cfg(test)]

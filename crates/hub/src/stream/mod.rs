@@ -10,6 +10,8 @@ mod requests;
 mod sse;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod websocket;
 
 pub(crate) use ask::Ask;
@@ -28,7 +30,7 @@ use std::time::Duration;
 pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
     let ask = match Ask::parse(&worker.hub, uri, headers) {
         Ok(ask) => ask,
-        Err(problem) => return refuse(worker, &problem),
+        Err(problem) => return refuse(worker, &begin::refused(worker, problem)),
     };
     match ask.transport {
         Transport::Sse => sse::answer(worker, ask).await,
@@ -38,8 +40,9 @@ pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) 
 
 /// The answer to a request for the stream that cannot be served at all, such as for want of room.
 pub(crate) fn turn_away(worker: &Worker, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
+    worker.counters.ended(problem.code).increment();
     match ask::transport(headers, None) {
-        Transport::Sse => sse::turn_away(worker, problem),
+        Transport::Sse => sse::not_served(worker, problem),
         _ => refuse(worker, problem),
     }
 }

@@ -54,11 +54,15 @@ where
 }
 
 /// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
-pub(crate) async fn turn_away<S>(worker: &Worker, mut ws: WebSocket<S>, problem: &Problem)
+pub(crate) async fn turn_away<S>(worker: &Worker, ws: WebSocket<S>, problem: &Problem)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     worker.counters.ended(problem.code).increment();
+    close(ws, problem).await;
+}
+
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
     // How it ends no longer matters, and the library's deadline bounds it.
     let _ = ws.close(CloseCode::new(problem.code.number()), &problem.message).await;
 }
@@ -68,27 +72,41 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut allowance = Allowance::new();
-    let begun = async {
-        let (identity, answer) = match worker.hub.authority.identify(ask.token.as_deref()) {
-            Ok(identity) => (identity, None),
-            Err(problem) if problem.code == Code::TokenRequired => {
-                Box::pin(first_message(&worker, &mut ws, &mut allowance)).await?
-            }
-            Err(problem) => return Err(Some(problem)),
-        };
-        Ok((begin::begin(&worker, &ask, identity).await.map_err(Some)?, answer))
-    };
-    match begun.await {
-        Ok((Begun { session, open, mut refused, .. }, answer)) => {
-            refused.insert(0, open);
-            refused.extend(answer);
-            Some(Box::new(Connection::new(session, ws, refused, allowance)))
-        }
+    match begin(&worker, &mut ws, &ask, &mut allowance).await {
+        Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
         Err(problem) => {
-            turn_away(&worker, ws, &problem?).await;
+            close(ws, &problem?).await;
             None
         }
     }
+}
+
+/// What a connection that has begun is to be told first, and its session.
+struct First {
+    session: Rc<Session>,
+    messages: Vec<Bytes>,
+}
+
+/// Begins. Fails without a problem where the connection has ended.
+async fn begin<S>(
+    worker: &Rc<Worker>,
+    ws: &mut WebSocket<S>,
+    ask: &Ask,
+    allowance: &mut Allowance,
+) -> Result<First, Option<Problem>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let waits = ask.token.is_none() && !worker.hub.authority.allows_anonymous();
+    let (identity, answer) = if waits {
+        let token = Box::pin(first_message(worker, ws, allowance)).await;
+        token.map_err(|problem| problem.map(|problem| begin::refused(worker, problem)))?
+    } else {
+        (begin::identify(worker, ask.token.as_deref())?, None)
+    };
+    let Begun { session, open, refused, .. } = begin::begin(worker, ask, identity).await?;
+    let messages = [open].into_iter().chain(refused).chain(answer).collect();
+    Ok(First { session, messages })
 }
 
 /// Waits for the message that says who the client is. Fails without a problem where the connection has ended.
@@ -180,9 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(session: Rc<Session>, ws: WebSocket<S>, first: Vec<Bytes>, allowance: Allowance) -> Self {
+    fn new(first: First, ws: WebSocket<S>, allowance: Allowance) -> Self {
+        let First { session, messages } = first;
         let format = if ws.subprotocol() == Some(BINARY) { Format::Binary } else { Format::Json };
-        let answers = first.into_iter();
+        let answers = messages.into_iter();
         Self { session, ws, format, stage: Stage::Open, allowance, request: None, answers, next: None }
     }
 
@@ -348,4 +367,27 @@ fn own(message: Bytes) -> Prepared {
     // Ours, so it is UTF-8.
     let message = Text::try_from(message).map_or_else(|error| error.to_string().into(), Message::text);
     Prepared::with(message, Compress::Never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::testing::hub;
+    use http::HeaderMap;
+    use tokio::io::DuplexStream;
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection<TcpStream>>() <= 448, "{}", size_of::<Connection<TcpStream>>());
+        let worker = Worker::new(hub());
+        let running = |ws: WebSocket<DuplexStream>| {
+            let ask = Ask::parse(&worker.hub, &"/stream".parse().unwrap(), &HeaderMap::new()).unwrap();
+            size_of_val(&run(worker.clone(), ws, ask))
+        };
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
+        let (server, _client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
+        assert!(running(server.unwrap()) <= 64);
+    }
 }

@@ -110,3 +110,16 @@ fn the_table_of_the_documentation_is_this_one() {
     let page = include_str!("../../../../../docs/operate/metrics.md");
     assert!(page.contains(&rows), "docs/operate/metrics.md should have these rows:\n{rows}");
 }
+
+#[test]
+fn whatever_is_counted_is_shown() {
+    let counters = include_str!("../counters.rs");
+    let table = include_str!("../table.rs");
+    let fields =
+        counters.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.strip_suffix(": Counter,"));
+    let fields: Vec<_> = fields.collect();
+    assert!(fields.len() > 15);
+    for field in fields {
+        assert!(table.contains(&format!(".{field}.value()")), "{field} has no row");
+    }
+}
