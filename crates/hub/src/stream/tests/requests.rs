@@ -99,7 +99,7 @@ async fn what_a_request_brings_comes_behind_its_answer() {
                         heard.push(message);
                     }
                     let messages = heard.iter().filter(|m| m["channel"] == "a" && m["type"] == "message");
-                    let offsets: Vec<u64> = messages.map(|message| offset(message)).collect();
+                    let offsets: Vec<u64> = messages.map(offset).collect();
                     let before =
                         last.as_deref().map_or(offsets[0] - 1, |last: &str| last[5..].parse().unwrap());
                     assert!(
