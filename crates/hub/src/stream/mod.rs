@@ -18,7 +18,7 @@ pub(crate) use ask::Ask;
 pub(crate) use polls::Polls;
 
 use crate::api;
-use crate::code::{Problem, Then};
+use crate::code::{Code, Problem, Then};
 use crate::metrics::Transport;
 use crate::serve::body::Body;
 use crate::worker::Worker;
@@ -34,7 +34,11 @@ pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) 
     };
     match ask.transport {
         Transport::Sse => sse::answer(worker, ask).await,
-        Transport::LongPoll | Transport::Poll | Transport::WebSocket => batch::answer(worker, ask).await,
+        Transport::LongPoll | Transport::Poll => batch::answer(worker, ask).await,
+        Transport::WebSocket => {
+            let message = "the request for an upgrade is none that a WebSocket begins with";
+            refuse(worker, &begin::refused(worker, Problem::new(Code::BadParameter, message)))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Ask, websocket};
 use crate::auth::Signer;
-use crate::broker::MemoryBroker;
+use crate::broker::{Broker, Delayed, MemoryBroker};
 use crate::hub::Hub;
 use crate::metrics::{Transport, TransportCounters};
 use crate::position::Epoch;
@@ -26,20 +26,40 @@ use tokio::task::JoinHandle;
 
 /// A server with the default settings.
 pub(super) fn hub() -> Arc<Hub> {
-    hub_with(|_| {})
+    hub_with(|_| {}, Answers::AtOnce)
+}
+
+/// When the broker answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answers {
+    AtOnce,
+    Later,
 }
 
 /// A server with other settings. The epoch of its logs is `5f`.
-pub(super) fn hub_with(change: impl FnOnce(&mut Settings)) -> Arc<Hub> {
+fn hub_with(change: impl FnOnce(&mut Settings), answers: Answers) -> Arc<Hub> {
     let mut settings = Settings::default();
     change(&mut settings);
-    let broker = MemoryBroker::with_epoch(settings.limits.history, Epoch(0x5f));
-    Hub::new(settings, Arc::new(broker)).unwrap()
+    let memory = Arc::new(MemoryBroker::with_epoch(settings.limits.history, Epoch(0x5f)));
+    let broker: Arc<dyn Broker> = match answers {
+        Answers::AtOnce => memory,
+        Answers::Later => Arc::new(Delayed(memory)),
+    };
+    Hub::new(settings, broker).unwrap()
 }
 
 /// Runs a test beside a worker.
 pub(super) async fn serving(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(Rc<Worker>)) {
-    let worker = Worker::new(hub_with(change));
+    serving_when(Answers::AtOnce, change, test).await;
+}
+
+/// Runs a test beside a worker whose broker takes its time, or does not.
+pub(super) async fn serving_when(
+    answers: Answers,
+    change: impl FnOnce(&mut Settings),
+    test: impl AsyncFnOnce(Rc<Worker>),
+) {
+    let worker = Worker::new(hub_with(change, answers));
     let local = tokio::task::LocalSet::new();
     let running = local.spawn_local(worker.clone().run());
     local.run_until(test(worker)).await;

@@ -1,7 +1,7 @@
 //! One cursor on four transports: a client that moves between them at any time loses nothing and gets nothing twice.
 
 use crate::code::Code;
-use crate::stream::testing::{Client, Events, get, publish, serving};
+use crate::stream::testing::{Answers, Client, Events, get, publish, serving_when};
 use crate::worker::Worker;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -83,9 +83,10 @@ async fn stay(worker: &Rc<Worker>, record: &mut Record, choice: usize, messages:
     }
 }
 
-async fn wander(seed: u64, history: usize) -> Record {
+async fn wander(seed: u64, history: usize, answers: Answers) -> Record {
     let mut record = Record { cursor: "start".into(), ..Record::default() };
-    serving(
+    serving_when(
+        answers,
         |settings| settings.default_namespace.history.size = history,
         async |worker| {
             stay(&worker, &mut record, 2, 1).await;
@@ -126,7 +127,9 @@ async fn wander(seed: u64, history: usize) -> Record {
 #[tokio::test(start_paused = true)]
 async fn with_history_enough_every_message_comes_once_and_no_gap() {
     for seed in 0..8 {
-        assert_eq!(wander(seed, 1_000).await.missing, 0, "seed {seed}");
+        for answers in [Answers::AtOnce, Answers::Later] {
+            assert_eq!(wander(seed, 1_000, answers).await.missing, 0, "seed {seed} {answers:?}");
+        }
     }
 }
 
@@ -134,7 +137,8 @@ async fn with_history_enough_every_message_comes_once_and_no_gap() {
 async fn with_too_little_history_the_gaps_are_what_is_missing() {
     let mut missing = 0;
     for seed in 0..8 {
-        missing += wander(seed, 5).await.missing;
+        missing += wander(seed, 5, Answers::AtOnce).await.missing;
+        missing += wander(seed, 5, Answers::Later).await.missing;
     }
     assert!(missing > 0);
 }

@@ -1,5 +1,5 @@
 use crate::settings::Settings;
-use crate::stream::testing::{Client, publish, serving};
+use crate::stream::testing::{Answers, Client, publish, serving, serving_when};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -51,6 +51,72 @@ async fn every_request_has_its_answer() {
         assert_eq!(client.ask(json!({ "type": "ping", "id": 6 })).await, json!({ "type": "pong", "id": 6 }));
     })
     .await;
+}
+
+/// Whenever the broker answers: what a request brings comes behind its answer, and nothing behind `unsubscribed`.
+#[tokio::test(start_paused = true)]
+async fn what_a_request_brings_comes_behind_its_answer() {
+    for answers in [Answers::AtOnce, Answers::Later] {
+        serving_when(
+            answers,
+            |_| {},
+            async |worker| {
+                let mut client = Client::connect(&worker, "channel=b").await;
+                client.next().await;
+                let publisher = worker.clone();
+                let publishing = tokio::task::spawn_local(async move {
+                    for n in 0..200 {
+                        publish(&publisher, "a", n).await;
+                        publish(&publisher, "b", n).await;
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                });
+                let mut last = None;
+                for id in 0..20 {
+                    let since = last.as_deref().unwrap_or("start");
+                    client
+                        .say(json!({ "type": "subscribe", "id": id, "channel": "a", "since": since }))
+                        .await;
+                    client.say(json!({ "type": "ping", "id": 1000 + id })).await;
+                    client
+                        .say(json!({ "type": "history", "id": 2000 + id, "channel": "a", "limit": 1 }))
+                        .await;
+                    let mut heard = Vec::new();
+                    while heard.iter().filter(|message: &&Value| message["channel"] == "a").count() < 6 {
+                        heard.push(client.next().await);
+                    }
+                    let mut of_a =
+                        heard.iter().filter(|message| message["channel"] == "a" || message["type"] == "pong");
+                    assert_eq!(of_a.next().unwrap()["type"], "subscribed");
+                    let answers: Vec<_> = heard.iter().filter_map(|message| message["id"].as_u64()).collect();
+                    assert_eq!(answers, [id, 1000 + id, 2000 + id]);
+                    client.say(json!({ "type": "unsubscribe", "id": id, "channel": "a" })).await;
+                    loop {
+                        let message = client.next().await;
+                        if message["type"] == "unsubscribed" {
+                            break;
+                        }
+                        heard.push(message);
+                    }
+                    let messages = heard.iter().filter(|m| m["channel"] == "a" && m["type"] == "message");
+                    let offsets: Vec<u64> = messages.map(|message| offset(message)).collect();
+                    let before =
+                        last.as_deref().map_or(offsets[0] - 1, |last: &str| last[5..].parse().unwrap());
+                    assert!(
+                        offsets.iter().copied().eq(before + 1..=before + offsets.len() as u64),
+                        "{offsets:?}"
+                    );
+                    last = Some(format!("a~5f.{}", offsets[offsets.len() - 1]));
+                }
+                publishing.abort();
+            },
+        )
+        .await;
+    }
+}
+
+fn offset(message: &Value) -> u64 {
+    message["position"].as_str().unwrap().rsplit_once('.').unwrap().1.parse().unwrap()
 }
 
 #[tokio::test(start_paused = true)]

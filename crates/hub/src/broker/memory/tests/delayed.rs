@@ -3,8 +3,9 @@
 use super::*;
 use tokio::task::yield_now;
 
+/// One that keeps everything in memory, and takes its time.
 #[derive(Debug)]
-struct Delayed(Arc<MemoryBroker>);
+pub(crate) struct Delayed(pub(crate) Arc<MemoryBroker>);
 
 impl Delayed {
     /// Asks the broker after a turn of the scheduler, and answers after another.

@@ -4,6 +4,8 @@ mod history;
 mod model;
 mod oracle;
 
+pub(crate) use delayed::Delayed;
+
 use super::*;
 use crate::broker::{Retention, contract};
 use crate::publication::{Data, Meta};
