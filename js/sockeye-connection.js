@@ -26,7 +26,7 @@ export class Connection {
   rtt;
   #settings;
   #owner;
-  // { name, isClimb, link }
+  // { name, purpose: connect or climb, link }
   #attempt;
   #token;
   #tokenTries = 0;
@@ -63,7 +63,7 @@ export class Connection {
 
   use(names) {
     this.#select(names);
-    if (this.#attempt?.isClimb) this.#abandon();
+    if (this.#attempt?.purpose === 'climb') this.#abandon();
     if (this.link) this.#climb();
     else if (!this.isIdle) this.open(this.#first());
   }
@@ -128,15 +128,15 @@ export class Connection {
       if (link.name === this.transports[0]) this.#climbDelay = this.#settings.climbDelay;
     }
     if (!this.#attempt || verdictOf(end) === 'stop') return this.#again(link.name, end);
-    this.#attempt.isClimb = false;
+    this.#attempt.purpose = 'connect';
     this.#owner.down(end, 0);
   }
 
   /** Opens a link; the one in use stays until the new one can take its place. */
-  async open(name, isClimb) {
+  async open(name, purpose = 'connect') {
     this.#abandon();
     this.#timers.retry.clear();
-    const attempt = (this.#attempt = { name, isClimb });
+    const attempt = (this.#attempt = { name, purpose });
     try {
       const token = await this.token();
       if (attempt !== this.#attempt) return;
@@ -170,9 +170,9 @@ export class Connection {
 
   /** The attempt has failed. */
   #missed(end) {
-    const { name, isClimb } = this.#attempt;
+    const { name, purpose } = this.#attempt;
     this.#abandon();
-    if (isClimb) return this.#climb(name);
+    if (purpose === 'climb') return this.#climb(name);
     this.link?.close();
     this.#drop();
     this.#again(name, end);

@@ -252,7 +252,7 @@ test('a running connection obeys codes, those of WebSocket too', async () => {
     [4100, true], [4200, true], [4304, true], [1002, true], [1003, true], [1007, true], [1009, true], [1010, true],
   ]) {
     const { world, client, server } = await connected();
-    [...server.streams][0].shut(code, 'why', code !== 1006);
+    [...server.streams][0].shut({ code, reason: 'why', wasClean: code !== 1006 });
     await world.pass(1000);
     assert.equal(client.readyState, stops ? client.CLOSED : client.OPEN, `code ${code}`);
     assert.deepEqual(client.seen.events, stops ? ['open', `close ${code}`] : ['open']);
