@@ -179,19 +179,24 @@ fn upgrade_was_stripped(door: &Door) -> Response<Body> {
     response
 }
 
-/// Tells a client why there is no room for it, and when to come back.
+/// Tells a client of the stream why there is no room for it, and when to come back.
 fn turn_away(door: &Door, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
-    let mut response = stream::turn_away(&door.worker, headers, problem);
-    if problem.code.then() == Then::Reconnect && response.status() != StatusCode::OK {
-        let seconds = rand::random_range(1..=5_u16); // so that not all of them come at once
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
+    let response = stream::turn_away(&door.worker, headers, problem);
+    if response.status() == StatusCode::OK { response } else { retrying(response, problem) }
 }
 
 fn refuse(door: &Door, problem: &Problem) -> Response<Body> {
     door.worker.counters.errors.increment();
-    api::refuse(problem)
+    retrying(api::refuse(problem), problem)
+}
+
+/// Says when to come back, where that makes sense.
+fn retrying(mut response: Response<Body>, problem: &Problem) -> Response<Body> {
+    if problem.code.then() == Then::Reconnect {
+        let seconds = rand::random_range(1..=5_u16); // so that not all of them come at once
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// The answer to `HEAD`: as that to `GET`, without the body.
