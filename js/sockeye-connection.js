@@ -1,6 +1,7 @@
 // What keeps the client connected.
 //
 //   Connection   keeps a link open: over which transport, when again, from one link to another without loss
+//   Requests     publish, presence, history: in order, and again until answered
 //   …Link        a WebSocket, an event stream, a sequence of polls. Each tells its connection `received(link, message)` for
 //                every envelope, `open` first, and `ended(link, end)`; an end has { code, reason, clean, retry }, all optional
 
@@ -11,6 +12,13 @@ const NO_CHANNEL = 4103;
 /** Messages of a batch. */
 const BATCH = 1000;
 
+export class SockeyeError extends Error {
+  constructor({ code = 0, name, reason, channel }) {
+    super(reason);
+    Object.assign(this, { code, name, channel });
+  }
+}
+
 /** Keeps one link open, and at most one more, the attempt, that is to take its place. */
 export class Connection {
   link = null;
@@ -18,12 +26,16 @@ export class Connection {
   rtt;
   #settings;
   #owner;
-  #attempt; // { name, isClimb, link }
+  // { name, purpose: connect or climb, link }
+  #attempt;
   #token;
   #tokenTries = 0;
-  #failures = 0; // in a row, of any transport: what the delay grows by
-  #tries = 0; // in a row, of this transport
-  #last; // the transport that worked last
+  // In a row, of any transport: what the delay grows by.
+  #failures = 0;
+  // In a row, of this transport.
+  #tries = 0;
+  // The transport that worked last.
+  #last;
   #worked = new Set();
   #blocked = new Set();
   #climbDelay;
@@ -51,8 +63,7 @@ export class Connection {
 
   use(names) {
     this.#select(names);
-    this.#blocked.clear();
-    if (this.#attempt?.isClimb) this.#abandon();
+    if (this.#attempt?.purpose === 'climb') this.#abandon();
     if (this.link) this.#climb();
     else if (!this.isIdle) this.open(this.#first());
   }
@@ -79,6 +90,24 @@ export class Connection {
     return typeof this.#settings.token === 'function';
   }
 
+  /** An HTTP request. What fails is thrown as an end. */
+  async fetch(url, { token, headers, ...init }) {
+    const { clock, fetch, withCredentials } = this.#settings;
+    const started = clock.now();
+    const response = await fetch(url, {
+      ...init,
+      headers: token ? { ...headers, authorization: `Bearer ${token}` } : headers,
+      credentials: withCredentials ? 'include' : 'same-origin',
+      cache: 'no-store',
+    });
+    if (response.status === 204) throw { code: 4100, reason: 'HTTP status 204', clean: true };
+    // A long poll measures the server's patience.
+    if (!/wait=[1-9]/.test(url)) this.rtt = clock.now() - started;
+    if (response.ok) return response;
+    const error = await response.json().catch(() => ({}));
+    throw error.type === 'error' ? { ...error, reason: error.message, clean: true } : { reason: `HTTP status ${response.status}` };
+  }
+
   received(link, message) {
     const isAttempt = link === this.#attempt?.link;
     if (!isAttempt && link !== this.link) return;
@@ -99,15 +128,15 @@ export class Connection {
       if (link.name === this.transports[0]) this.#climbDelay = this.#settings.climbDelay;
     }
     if (!this.#attempt || verdictOf(end) === 'stop') return this.#again(link.name, end);
-    this.#attempt.isClimb = false;
+    this.#attempt.purpose = 'connect';
     this.#owner.down(end, 0);
   }
 
   /** Opens a link; the one in use stays until the new one can take its place. */
-  async open(name, isClimb) {
+  async open(name, purpose = 'connect') {
     this.#abandon();
     this.#timers.retry.clear();
-    const attempt = (this.#attempt = { name, isClimb });
+    const attempt = (this.#attempt = { name, purpose });
     try {
       const token = await this.token();
       if (attempt !== this.#attempt) return;
@@ -141,9 +170,9 @@ export class Connection {
 
   /** The attempt has failed. */
   #missed(end) {
-    const { name, isClimb } = this.#attempt;
+    const { name, purpose } = this.#attempt;
     this.#abandon();
-    if (isClimb) return this.#climb(name);
+    if (purpose === 'climb') return this.#climb(name);
     this.link?.close();
     this.#drop();
     this.#again(name, end);
@@ -184,7 +213,7 @@ export class Connection {
 
   #select(names) {
     this.transports = names.filter((name) => LINKS[name] && (name !== 'websocket' || this.#settings.WebSocket));
-    if (!this.transports.length) throw new DOMException('no transport can be used here', 'NotSupportedError');
+    if (!this.transports.length) fail('NotSupportedError', 'no transport can be used here');
   }
 
   #first() {
@@ -245,7 +274,8 @@ export class Connection {
     if (name) return this.open(name, 'climb');
     this.#climbDelay = Math.min(2 * this.#climbDelay, 20 * this.#settings.climbDelay);
     this.#climbLater();
-    this.#owner.sync(); // the attempt may have taken the place of one for other channels
+    // The attempt may have taken the place of one for other channels.
+    this.#owner.sync();
   }
 
   /** Gets a new token before this one expires. */
@@ -275,18 +305,20 @@ export class Connection {
     if (this.#timers.retry.isSet) return this.#timers.retry.fire();
     if (link?.send) {
       this.#ping(link);
-      link.heard = this.#settings.clock.now() + this.#settings.timeout - link.limit; // an answer is due soon
+      // An answer is due soon.
+      link.heard = this.#settings.clock.now() + this.#settings.timeout - link.limit;
       this.#watch(link);
     }
     if (link && !this.#attempt && this.#better().length) this.#climb();
   }
 }
 
-/** What an end asks for; docs/protocol.md section 8. */
-function verdictOf({ code = 0 }) {
-  if (code === NO_CHANNEL) return 'reconnect'; // the page has subscribed to one meanwhile
-  const byHundred = { 40: 'reconnect', 41: 'stop', 42: 'token', 43: 'stop' };
-  return byHundred[Math.floor(code / 100)] ?? ([1002, 1003, 1007, 1009, 1010].includes(code) ? 'stop' : 'unknown');
+/** What an end asks for; docs/protocol.md section 8. Without a channel the page has subscribed to one meanwhile. */
+function verdictOf({ code }) {
+  const hundred = Math.floor(code / 100);
+  if (code === NO_CHANNEL || hundred === 40) return 'reconnect';
+  if (hundred === 42) return 'token';
+  return [41, 43].includes(hundred) || [1002, 1003, 1007, 1009, 1010].includes(code) ? 'stop' : 'unknown';
 }
 
 /** When a token expires, in milliseconds since 1970; NaN if it does not say. */
@@ -297,6 +329,138 @@ function expiryOf(token) {
     return NaN;
   }
 }
+
+/** Publish, presence and history: in order, and again until answered. */
+export class Requests {
+  // Who asks, over HTTP as on the WebSocket.
+  client = '';
+  #settings;
+  #connection;
+  #waiting = [];
+  // Id on the WebSocket -> request.
+  #sent = new Map();
+  // The one that HTTP has; the others wait behind it.
+  #posted = null;
+  #pause;
+  #count = 0;
+
+  constructor(settings, connection) {
+    this.#settings = settings;
+    this.#connection = connection;
+    this.#pause = new Timer(settings.clock);
+  }
+
+  /** Bytes that no WebSocket has taken yet. */
+  get bytes() {
+    return [this.#posted, ...this.#waiting].reduce((sum, request) => sum + (request?.body?.size ?? 0), 0);
+  }
+
+  /** Resolves with the answer's envelope. */
+  add(head, body) {
+    return new Promise((resolve, reject) => {
+      const request = { head, body, resolve, reject, order: this.#count++, failures: 0, timer: new Timer(this.#settings.clock) };
+      request.timer.set(this.#settings.requestTimeout, () => {
+        this.#refuse(request, { name: 'timeout', reason: 'no answer in time' });
+      });
+      body?.blob?.arrayBuffer().then((buffer) => {
+        body.bytes = new Uint8Array(buffer);
+        this.pump();
+      }, (error) => this.#refuse(request, { name: 'bad_payload', reason: error.message }));
+      this.#waiting.push(request);
+      queueMicrotask(() => this.pump());
+    });
+  }
+
+  pump() {
+    const { link, isIdle } = this.#connection;
+    while ((link || isIdle) && !this.#pause.isSet && !this.#posted && this.#waiting.length) {
+      const { head, body } = this.#waiting[0];
+      if (body?.blob && !body.bytes) return;
+      const request = this.#waiting.shift();
+      if (link?.send) this.#sent.set(link.send(head, body), request);
+      else this.#post(request);
+    }
+  }
+
+  /** The WebSocket is gone: what it had not answered comes first again. */
+  lost() {
+    this.#again([...this.#sent.values()]);
+    this.#sent.clear();
+  }
+
+  /** Whether the message is the answer to a request. */
+  answered(message) {
+    const request = this.#sent.get(message.id);
+    if (!request) return false;
+    this.#sent.delete(message.id);
+    if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
+    else this.#settle(request, () => request.resolve(message));
+    return true;
+  }
+
+  stop() {
+    this.lost();
+    this.#pause.clear();
+    for (const request of [this.#posted, ...this.#waiting]) if (request) this.#refuse(request, GONE);
+  }
+
+  async #post(request) {
+    this.#posted = request;
+    try {
+      const token = await this.#connection.token();
+      const [url, init] = httpOf(this.#settings.url, request, this.client);
+      const response = await this.#connection.fetch(url, { ...init, token });
+      const answer = await response.json();
+      this.#posted = null;
+      this.#settle(request, () => request.resolve(answer));
+    } catch (end) {
+      this.#failed(request, { reason: end.message, ...end });
+    }
+    this.pump();
+  }
+
+  /** Tries again what the server may not have seen, or could not do for now. */
+  #failed(request, end) {
+    const verdict = verdictOf(end);
+    const isLater = !end.code || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
+    if (!isLater || request.isSettled) return this.#refuse(request, end);
+    this.#posted = null;
+    this.#again([request]);
+    this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
+  }
+
+  #again(requests) {
+    this.#waiting = [...requests, ...this.#waiting].filter(({ isSettled }) => !isSettled).sort((one, other) => one.order - other.order);
+  }
+
+  #refuse(request, end) {
+    this.#settle(request, () => request.reject(new SockeyeError(end)));
+  }
+
+  #settle(request, finish) {
+    if (!request.isSettled) finish();
+    request.isSettled = true;
+    request.timer.clear();
+    this.#waiting = this.#waiting.filter((one) => one !== request);
+    if (this.#posted === request) this.#posted = null;
+  }
+}
+
+export const GONE = { name: 'closed', reason: 'the client is closed' };
+
+/** The HTTP request for a request. */
+function httpOf(url, { head, body }, client) {
+  const { type, fields, content_type: contentType, ...query } = head;
+  const address = addressOf(url, { ...query, fields: fields && JSON.stringify(fields), client }, type);
+  if (!body) return [address, {}];
+  const { text, bytes } = body;
+  const isText = text && contentType?.startsWith('text/');
+  const headers = { 'content-type': contentType ?? (bytes ? 'application/octet-stream' : 'application/json') };
+  return [address, { method: 'POST', headers, body: bytes ?? (isText ? JSON.parse(text) : text) }];
+}
+
+/** What answers is no push server: perhaps a proxy's page. */
+const NOT_OURS = { reason: 'not the protocol' };
 
 class Link {
   heard = 0;
@@ -313,12 +477,25 @@ class Link {
     return addressOf(this.settings.url, { channel, since, client, ...query });
   }
 
+  fetch(query, headers) {
+    this.abort = new AbortController();
+    return this.owner.fetch(this.address(query), { token: this.ask.token, headers, signal: this.abort.signal });
+  }
+
+  /** How it is closed over fetch. */
+  close(code = 1005, reason = '') {
+    this.isClosed = true;
+    this.abort?.abort();
+    this.timer?.clear();
+    return Promise.resolve({ code, reason, clean: true });
+  }
+
   /** Hands over what `read` yields; what cannot be read ends the link. */
   take(read) {
     try {
       this.owner.received(this, read());
     } catch (error) {
-      this.owner.ended(this, { reason: `not the protocol: ${error.message}` });
+      this.owner.ended(this, { reason: error.message });
     }
   }
 }
@@ -326,17 +503,19 @@ class Link {
 /** The token travels as a subprotocol entry: unlike a parameter it stands in no proxy's log, and unlike a first message
  * it is there before the channels of the URL are looked at. */
 class WebSocketLink extends Link {
-  asked = new Map(); // channel -> id of its `subscribe`
+  // Channel -> id of its `subscribe`.
+  asked = new Map();
   #socket;
   #id = 0;
 
   run() {
     const { token } = this.ask;
-    const protocols = ['sockeye.bin.v1', 'sockeye.json.v1', ...(token ? [`sockeye.token.${token}`] : [])];
+    const protocols = ['sockeye.bin.v1', ...(token ? [`sockeye.token.${token}`] : [])];
     const socket = (this.#socket = new this.settings.WebSocket(this.address().replace(/^http/, 'ws'), protocols));
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : decodeFrame(data)));
-    socket.onerror = () => {}; // a close follows
+    socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : messageOf(data)));
+    // A close follows.
+    socket.onerror = () => {};
     socket.onclose = ({ code, reason, wasClean }) => this.owner.ended(this, { code, reason, clean: wasClean });
   }
 
@@ -347,11 +526,8 @@ class WebSocketLink extends Link {
   /** Sends a request and returns its id. */
   send({ type, ...fields }, { text, bytes } = {}) {
     const head = { type, id: ++this.#id, ...fields };
-    if (bytes && this.#socket.protocol === 'sockeye.bin.v1') this.#socket.send(encodeFrame(head, bytes));
-    else {
-      const payload = bytes ? `,"b64":"${base64(bytes)}"}` : text === undefined ? '}' : `,"data":${text}}`;
-      this.#socket.send(JSON.stringify(head).slice(0, -1) + payload);
-    }
+    const json = JSON.stringify(head);
+    this.#socket.send(bytes ? frameOf(json, bytes) : text ? `${json.slice(0, -1)},"data":${text}}` : json);
     return head.id;
   }
 
@@ -369,17 +545,12 @@ class WebSocketLink extends Link {
 
 /** Over fetch and not EventSource: that cannot send the token in a header, hides why it failed, and gives up at a proxy's 502. */
 class EventStreamLink extends Link {
-  #abort = new AbortController();
-
   async run() {
-    const { settings, owner, ask } = this;
-    const started = settings.clock.now();
-    const init = { token: ask.token, headers: { accept: 'text/event-stream' }, signal: this.#abort.signal };
+    const { owner } = this;
     const parser = new EventStreamParser((data) => this.take(() => JSON.parse(data)));
     try {
-      const response = await http(settings, this.address(), init);
-      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw { reason: 'the answer is no event stream' };
-      owner.rtt = settings.clock.now() - started;
+      const response = await this.fetch({}, { accept: 'text/event-stream' });
+      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw NOT_OURS;
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
       for (let part; !(part = await reader.read()).done; ) parser.push(decoder.decode(part.value, { stream: true }));
@@ -389,10 +560,6 @@ class EventStreamLink extends Link {
     }
   }
 
-  close(code = 1005, reason = '') {
-    this.#abort.abort();
-    return Promise.resolve({ code, reason, clean: true });
-  }
 }
 
 export class EventStreamParser {
@@ -422,21 +589,17 @@ export class EventStreamParser {
 
 /** Long polling and polling. The first poll never waits: it shows that this way is open. */
 class BatchLink extends Link {
-  #abort;
-  #timer;
-  #isClosed = false;
-
   async run() {
     const { settings, owner, ask } = this;
     const isLong = this.name === 'long_poll';
     try {
-      for (let isFirst = true; !this.#isClosed; isFirst = false) {
+      for (let isFirst = true; !this.isClosed; isFirst = false) {
         const { client, cursor, messages } = await this.poll(isLong ? (isFirst ? 0 : settings.wait) : undefined);
         if (isFirst && messages[0]?.type !== 'close') this.take(() => ({ type: 'open', client, channels: ask.channels }));
         for (const message of [...messages, { type: 'batch', cursor }]) this.take(() => message);
         Object.assign(ask, { since: cursor, client });
-        if (this.#isClosed || isLong || messages.length === BATCH) continue;
-        await new Promise((resolve) => this.#timer.set(settings.interval, resolve));
+        if (this.isClosed || isLong || messages.length === BATCH) continue;
+        await new Promise((resolve) => this.timer.set(settings.interval, resolve));
       }
     } catch (end) {
       owner.ended(this, { reason: end.message, ...end });
@@ -446,32 +609,21 @@ class BatchLink extends Link {
   /** One poll, of `wait` seconds, or a plain one. */
   async poll(wait) {
     const { settings } = this;
-    const started = settings.clock.now();
-    this.#abort = new AbortController();
-    this.#timer = new Timer(settings.clock);
-    this.#timer.set(settings.timeout + 1000 * (wait ?? 0), () => this.#abort.abort());
+    this.timer = new Timer(settings.clock);
+    this.timer.set(settings.timeout + 1000 * (wait ?? 0), () => this.abort.abort());
     try {
-      const init = { token: this.ask.token, signal: this.#abort.signal };
-      const batch = await (await http(settings, this.address({ wait, limit: BATCH }), init)).json();
-      if (batch?.type !== 'batch') throw { reason: 'the answer is no batch' };
-      if (!wait) this.owner.rtt = settings.clock.now() - started;
+      const batch = await (await this.fetch({ wait, limit: BATCH })).json();
+      if (batch?.type !== 'batch') throw NOT_OURS;
       return batch;
     } finally {
-      this.#timer.clear();
+      this.timer.clear();
     }
-  }
-
-  close(code = 1005, reason = '') {
-    this.#isClosed = true;
-    this.#abort?.abort();
-    this.#timer?.clear();
-    return Promise.resolve({ code, reason, clean: true });
   }
 }
 
 /** A binary message of `sockeye.bin.v1`: the header's length, the header, the payload. */
-function encodeFrame(head, bytes) {
-  const header = new TextEncoder().encode(JSON.stringify(head));
+function frameOf(json, bytes) {
+  const header = new TextEncoder().encode(json);
   const frame = new Uint8Array(2 + header.length + bytes.length);
   new DataView(frame.buffer).setUint16(0, header.length);
   frame.set(header, 2);
@@ -479,19 +631,15 @@ function encodeFrame(head, bytes) {
   return frame;
 }
 
-function decodeFrame(frame) {
+function messageOf(frame) {
   const end = 2 + new DataView(frame).getUint16(0);
   return { ...JSON.parse(new TextDecoder().decode(frame.slice(2, end))), bytes: new Uint8Array(frame.slice(end)) };
-}
-
-function base64(bytes) {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
 const LINKS = { websocket: WebSocketLink, sse: EventStreamLink, long_poll: BatchLink, poll: BatchLink };
 
 /** The stream's address, or with `path` one beside it. Lists are repeated, what is undefined or empty left out. */
-export function addressOf(base, query, path) {
+function addressOf(base, query, path) {
   const url = new URL(base);
   if (path) url.pathname = url.pathname.replace(/[^/]*$/, path);
   for (const [name, value] of Object.entries(query)) {
@@ -501,28 +649,7 @@ export function addressOf(base, query, path) {
   return url.href;
 }
 
-export async function http(settings, url, { token, headers, ...init }) {
-  const response = await settings.fetch(url, {
-    ...init,
-    headers: token ? { ...headers, authorization: `Bearer ${token}` } : headers,
-    credentials: settings.withCredentials ? 'include' : 'same-origin',
-    cache: 'no-store',
-  }).catch((error) => {
-    throw { reason: error.message };
-  });
-  if (response.ok && response.status !== 204) return response;
-  throw await refusalOf(response);
-}
-
-async function refusalOf(response) {
-  if (response.status === 204) return { code: 4100, reason: 'HTTP status 204', clean: true };
-  const retry = 1000 * response.headers.get('retry-after') || undefined;
-  const error = await response.json().catch(() => undefined);
-  if (error?.type !== 'error') return { reason: `HTTP status ${response.status}`, retry };
-  return { ...error, reason: error.message, retry, clean: true };
-}
-
-export class Timer {
+class Timer {
   #clock;
   #handle;
   #callback;
@@ -555,6 +682,10 @@ export class Timer {
 }
 
 /** A random delay below a bound that doubles with each failure, so that clients do not come back together. */
-export function backoff({ random, minDelay, maxDelay }, failures) {
+function backoff({ random, minDelay, maxDelay }, failures) {
   return random() * Math.min(maxDelay, minDelay * 2 ** failures);
+}
+
+export function fail(name, message) {
+  throw new DOMException(message, name);
 }

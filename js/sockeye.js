@@ -2,14 +2,15 @@
 //
 //   Sockeye      what a page holds: channels, events, the rules of the browser's WebSocket
 //   Positions    how far the client has read, by channel
-//   Requests     publish, presence, history: in order, and again until answered
 //
 // The connection beneath is in sockeye-connection.js.
 //
 // A link's `channels` says how a channel stands on it: asked, on, refused, leaving (to be left), left. What comes for one
 // that is asked, leaving or left belongs to an earlier subscription and is dropped.
 
-import { Connection, Timer, addressOf, backoff, http } from './sockeye-connection.js';
+import { Connection, GONE, Requests, SockeyeError, fail } from './sockeye-connection.js';
+
+export { SockeyeError };
 
 const STATES = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 const { CONNECTING, OPEN, CLOSING, CLOSED } = STATES;
@@ -17,17 +18,10 @@ const DEFAULTS = {
   since: 'now', transports: ['websocket', 'sse', 'long_poll', 'poll'], binaryType: 'blob', timeout: 5000, requestTimeout: 30000,
   minDelay: 1000, maxDelay: 30000, climbDelay: 30000, pingInterval: 20000, wait: 25, interval: 3000,
 };
-/** Characters of channels in a WebSocket's URL; further ones are subscribed by message. */
-const URL_ROOM = 2000;
+/** Channels in a WebSocket's URL, which proxies want short; further ones are subscribed by message. */
+const URL_CHANNELS = 8;
 /** The epoch of the position before everything, `channel~0.0`. */
 const START = '0';
-
-export class SockeyeError extends Error {
-  constructor({ code = 0, name, reason, channel }) {
-    super(reason);
-    Object.assign(this, { code, name, channel });
-  }
-}
 
 class SockeyeEvent extends Event {
   constructor(type, fields) {
@@ -49,12 +43,16 @@ export class Sockeye extends EventTarget {
   #connection;
   #requests;
   #positions = new Positions();
-  #topics = new Map(); // channel -> its subscriptions
-  #left = new Set(); // unsubscribed channels, which the token may grant all the same
+  // Channel -> its subscriptions.
+  #topics = new Map();
+  // Unsubscribed channels, which the token may grant all the same.
+  #left = new Set();
   #state = CONNECTING;
-  #shown; // the transport that the last event named
+  // The transport that the last event named.
+  #shown;
   #client = '';
-  #dropped = 0; // bytes given to `send` after the end
+  // Bytes given to `send` after the end.
+  #dropped = 0;
   #on = {};
 
   static {
@@ -82,7 +80,10 @@ export class Sockeye extends EventTarget {
       ask: (name) => this.#ask(name),
       opened: (link, message) => this.#opened(link, message),
       received: (link, message) => this.#received(link, message),
-      down: (end, delay) => this.#down(end, delay),
+      down: (end, delay) => {
+        this.#requests.lost();
+        this.#show(null, end, delay);
+      },
       stopped: (end) => this.#end(end),
       sync: () => this.#sync(),
       hasChannels: () => this.#topics.size > 0,
@@ -223,15 +224,13 @@ export class Sockeye extends EventTarget {
 
   /** What a new link asks for. */
   #ask(name) {
-    let channels = [...this.#topics.keys()];
-    let room = name === 'websocket' ? URL_ROOM : Infinity;
-    channels = channels.filter((channel) => (room -= 2 * channel.length + 30) > 0);
+    const channels = [...this.#topics.keys()].slice(0, name === 'websocket' ? URL_CHANNELS : undefined);
     const since = this.#positions.cursor((channel) => channels.includes(channel) || !this.#topics.has(channel));
     return { channels, client: this.#client, since: since || 'now' };
   }
 
   #opened(link, message) {
-    this.#client = message.client;
+    this.#client = this.#requests.client = message.client;
     for (const channel of message.channels) {
       if (link.channels.get(channel) !== 'leaving') link.channels.set(channel, this.#left.has(channel) ? 'left' : 'on');
     }
@@ -290,7 +289,8 @@ export class Sockeye extends EventTarget {
   }
 
   #failed(link, { code, name, message, channel }) {
-    if (code === 4309) return; // it was to be left anyway
+    // It was to be left anyway.
+    if (code === 4309) return;
     if (link.channels.has(channel)) link.channels.set(channel, code === 4310 ? 'on' : 'refused');
     if (code !== 4310) this.#emit('error', { error: new SockeyeError({ code, name, reason: message, channel }) }, channel);
   }
@@ -307,15 +307,10 @@ export class Sockeye extends EventTarget {
     return this.#requests.add(head, body);
   }
 
-  #down({ code = 0, reason = '' }, delay) {
-    this.#requests.lost();
-    this.#show(null, { code, reason, delay });
-  }
-
-  #show(transport, why = { code: 0, reason: '', delay: 0 }) {
+  #show(transport, { code = 0, reason = '' } = {}, delay = 0) {
     if (transport && transport === this.#shown) return;
     this.#shown = transport;
-    this.#emit('transport', { transport, ...why });
+    this.#emit('transport', { transport, code, reason, delay });
   }
 
   #end({ code = 1006, reason = '', clean = false }) {
@@ -356,150 +351,24 @@ class Positions extends Map {
 
 /** The positions of a cursor; none of `start` and `now`. */
 function placesOf(cursor = '') {
-  return cursor.split(',').filter((text) => text && text !== 'start' && text !== 'now').map((text) => {
+  return cursor.split(',').filter((text) => !/^(start|now)?$/.test(text)).map((text) => {
     const [, channel, epoch, offset] = /^([^~]+)~(\w+)\.(\d+)$/.exec(text) ?? fail('SyntaxError', `'${text}' is no position`);
     return { text, channel, epoch, offset: Number(offset) };
   });
 }
 
-class Requests {
-  #settings;
-  #connection;
-  #waiting = [];
-  #sent = new Map(); // id on the WebSocket -> request
-  #posted = null; // the one that HTTP has; the others wait behind it
-  #pause;
-  #count = 0;
-
-  constructor(settings, connection) {
-    this.#settings = settings;
-    this.#connection = connection;
-    this.#pause = new Timer(settings.clock);
-  }
-
-  /** Bytes that no WebSocket has taken yet. */
-  get bytes() {
-    return [this.#posted, ...this.#waiting].reduce((sum, request) => sum + (request?.body?.size ?? 0), 0);
-  }
-
-  /** Resolves with the answer's envelope. */
-  add(head, body) {
-    return new Promise((resolve, reject) => {
-      const request = { head, body, resolve, reject, order: this.#count++, failures: 0, timer: new Timer(this.#settings.clock) };
-      request.timer.set(this.#settings.requestTimeout, () => {
-        this.#refuse(request, { name: 'timeout', reason: 'no answer in time; the server may have taken it all the same' });
-      });
-      body?.blob?.arrayBuffer().then((buffer) => {
-        body.bytes = new Uint8Array(buffer);
-        this.pump();
-      }, (error) => this.#refuse(request, { name: 'bad_payload', reason: error.message }));
-      this.#waiting.push(request);
-      queueMicrotask(() => this.pump());
-    });
-  }
-
-  pump() {
-    const { link, isIdle } = this.#connection;
-    while ((link || isIdle) && !this.#pause.isSet && !this.#posted && this.#waiting.length) {
-      const { head, body } = this.#waiting[0];
-      if (body?.blob && !body.bytes) return;
-      const request = this.#waiting.shift();
-      if (link?.send) this.#sent.set(link.send(head, body), request);
-      else this.#post(request);
-    }
-  }
-
-  /** The WebSocket is gone: what it had not answered comes first again. */
-  lost() {
-    this.#again([...this.#sent.values()]);
-    this.#sent.clear();
-  }
-
-  /** Whether the message is the answer to a request. */
-  answered(message) {
-    const request = this.#sent.get(message.id);
-    if (!request) return false;
-    this.#sent.delete(message.id);
-    if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
-    else this.#settle(request, () => request.resolve(message));
-    return true;
-  }
-
-  stop() {
-    this.lost();
-    this.#pause.clear();
-    for (const request of [this.#posted, ...this.#waiting]) if (request) this.#refuse(request, GONE);
-  }
-
-  async #post(request) {
-    this.#posted = request;
-    const { clock, url } = this.#settings;
-    const started = clock.now();
-    try {
-      const token = await this.#connection.token();
-      const [address, init] = messageOf(url, request);
-      const response = await http(this.#settings, address, { ...init, token });
-      const answer = await response.json();
-      this.#connection.rtt = clock.now() - started;
-      this.#posted = null;
-      this.#settle(request, () => request.resolve(answer));
-    } catch (end) {
-      this.#failed(request, { reason: end.message, ...end });
-    }
-    this.pump();
-  }
-
-  /** Tries again what the server may not have seen, or could not do for now. */
-  #failed(request, end) {
-    const hundred = Math.floor(end.code / 100);
-    const isLater = !end.code || hundred === 40 || (hundred === 42 && !request.failures && this.#connection.renew());
-    if (!isLater || request.isSettled) return this.#refuse(request, end);
-    this.#posted = null;
-    this.#again([request]);
-    this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
-  }
-
-  #again(requests) {
-    this.#waiting = [...requests, ...this.#waiting].filter(({ isSettled }) => !isSettled).sort((one, other) => one.order - other.order);
-  }
-
-  #refuse(request, end) {
-    this.#settle(request, () => request.reject(new SockeyeError(end)));
-  }
-
-  #settle(request, finish) {
-    if (!request.isSettled) finish();
-    request.isSettled = true;
-    request.timer.clear();
-    this.#waiting = this.#waiting.filter((one) => one !== request);
-    if (this.#posted === request) this.#posted = null;
-  }
-}
-
-const GONE = { name: 'closed', reason: 'the client is closed' };
-
-/** The HTTP request for a request. */
-function messageOf(url, { head, body }) {
-  const { type, channel, key, fields, content_type: contentType, ...query } = head;
-  if (type !== 'publish') return [addressOf(url, { channel, ...query }, type), {}];
-  const address = addressOf(url, { channel, key, fields: fields && JSON.stringify(fields) }, type);
-  const isText = contentType?.startsWith('text/') && !body.bytes;
-  const headers = { 'content-type': contentType ?? (body.bytes ? 'application/octet-stream' : 'application/json') };
-  return [address, { method: 'POST', headers, body: body.bytes ?? (isText ? String(JSON.parse(body.text)) : body.text) }];
-}
-
 function settingsOf(url, options) {
   const settings = { ...DEFAULTS, window: globalThis, random: Math.random, clock: systemClock, ...options };
   settings.WebSocket ??= globalThis.WebSocket;
-  settings.fetch ??= (...request) => globalThis.fetch(...request);
+  settings.fetch ??= fetch.bind(globalThis);
   settings.url = urlOf(url, settings.window);
   return settings;
 }
 
 const systemClock = {
-  now: () => Date.now(),
-  setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),
-  clearTimeout: (timer) => clearTimeout(timer),
+  now: Date.now,
+  setTimeout: setTimeout.bind(globalThis),
+  clearTimeout: clearTimeout.bind(globalThis),
 };
 
 function urlOf(url, { document, location }) {
@@ -527,15 +396,11 @@ function bodyOf(data) {
     return { bytes, size: bytes.length };
   }
   const text = JSON.stringify(data);
-  if (text === undefined) throw new TypeError('the payload is neither binary nor a JSON value');
+  if (text === undefined) throw new TypeError('the payload is no JSON value');
   return { text, size: sizeOf(text) };
 }
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
 function newKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(36)).join('-');
-}
-
-function fail(name, message) {
-  throw new DOMException(message, name);
 }

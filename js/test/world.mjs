@@ -249,11 +249,11 @@ class FakeWebSocket {
   #accept() {
     const { server, ask } = this;
     if (this.readyState > 1) return;
-    if (server.blocked.has(PORT.websocket)) return this.shut(1006, '', false);
+    if (server.blocked.has(PORT.websocket)) return this.shut({ code: 1006, reason: '', wasClean: false });
     this.readyState = 1;
     server.streams.add(this);
     if (server.silent.has(PORT.websocket)) return;
-    if (server.refusal) return this.shut(server.refusal.code, server.refusal.name);
+    if (server.refusal) return this.shut({ code: server.refusal.code, reason: server.refusal.name, wasClean: true });
     this.#channels = server.starts(ask);
     const cursor = [...this.#channels.values()].join();
     const channels = [...this.#channels.keys()];
@@ -320,14 +320,14 @@ class FakeWebSocket {
     const wasConnecting = this.readyState === 0;
     this.readyState = 2;
     this.server.streams.delete(this);
-    setImmediate(() => this.shut(wasConnecting ? 1006 : code, reason, !wasConnecting));
+    setImmediate(() => this.shut({ code: wasConnecting ? 1006 : code, reason, wasClean: !wasConnecting }));
   }
 
   break() {
-    this.shut(1006, '', false);
+    this.shut({ code: 1006, reason: '', wasClean: false });
   }
 
-  shut(code, reason, wasClean = true) {
+  shut({ code, reason, wasClean }) {
     if (this.readyState === 3) return;
     this.readyState = 3;
     this.server.streams.delete(this);

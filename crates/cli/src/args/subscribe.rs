@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// To try it: sockeye serve, and in another terminal sockeye subscribe chat
 #[derive(Args)]
 pub(crate) struct SubscribeArgs {
-    /// The channels
-    #[arg(value_name = "CHANNEL", required_unless_present_any = ["token", "token_file"])]
+    /// The channels, beside those that the token grants
+    #[arg(value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
 
     /// How the messages come

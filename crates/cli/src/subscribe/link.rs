@@ -45,6 +45,10 @@ impl<'a> Link<'a> {
     ) -> Result<Self, End> {
         let token =
             bearer(args.token.as_ref(), args.token_file.as_deref(), "SOCKEYE_TOKEN").map_err(End::Stop)?;
+        if args.channels.is_empty() && token.is_none() {
+            let told = "name a CHANNEL, or give a token that grants some";
+            return Err(End::Stop(Failure::new(Exit::Usage, told)));
+        }
         let target = place.target(&args.channels);
         match args.transport {
             Transport::Websocket => {

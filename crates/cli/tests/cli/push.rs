@@ -175,6 +175,22 @@ fn an_event_stream_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_proxy_whose_server_is_away_is_asked_again() {
+    let away = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+    for transport in ["websocket", "sse", "long-poll", "poll"] {
+        let (url, requests) = answering(vec![away.to_owned(), json("403 Forbidden", FORBIDDEN)]);
+        let ended = sockeye(["subscribe", "chat", "--transport", transport, "--server", &url]);
+        assert_eq!(ended.code, 7, "{transport}: {}", ended.stderr);
+        let told = "the server answered 502 Bad Gateway; connecting again in 0.";
+        assert!(ended.stderr.starts_with(told), "{transport}: {}", ended.stderr);
+        assert_eq!(requests.iter().count(), 2);
+    }
+    let (url, _requests) = answering(vec![json("404 Not Found", "<html>")]);
+    let ended = sockeye(["subscribe", "chat", "--transport", "sse", "--server", &url]);
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+}
+
+#[test]
 fn each_poll_begins_where_the_last_one_ended() {
     let batch = |messages: &str, cursor: &str| {
         let body =
@@ -210,6 +226,7 @@ fn a_websocket_ends_with_the_servers_code() {
             4202,
             "sockeye: go away (4202 token_expired); sockeye token makes a token, --token or SOCKEYE_TOKEN takes it\n",
         ),
+        (1003, "sockeye: the server closed with 1003 go away\n"),
         (1008, ""),
     ] {
         let server = Server::new().origin(OriginPolicy::any());

@@ -1,6 +1,6 @@
 //! The push server's program: its configuration, what it says, how it ends.
 
-use crate::support::{Ended, Program, sockeye};
+use crate::support::{Ended, Program, sockeye, sockeye_with};
 use sockeye_hub::config::{Setting, settings};
 use std::path::PathBuf;
 
@@ -70,6 +70,21 @@ fn what_is_in_force_is_printed_with_its_origin() {
     assert!(line("outbox = \"1MiB\" ").ends_with("# default"), "{stdout}");
     assert!(line("# token_secret = redacted ").ends_with(&format!("# {file}:4:16")), "{stdout}");
     assert!(!stdout.contains("0123456789abcdef"), "{stdout}");
+}
+
+#[test]
+fn variables_are_read() {
+    let printed = sockeye_with(("SOCKEYE_LIMITS_OUTBOX", "3MiB"), &["serve", "--print-config"]).stdout;
+    let line = printed.lines().find(|line| line.starts_with("outbox = \"3MiB\" "));
+    assert!(line.is_some_and(|line| line.ends_with("# SOCKEYE_LIMITS_OUTBOX")), "{printed}");
+
+    let file = write("named.toml", "threads = 5\n");
+    let printed = sockeye_with(("SOCKEYE_CONFIG", &file), &["serve", "--print-config"]).stdout;
+    assert!(printed.contains("\nthreads = 5 "), "{printed}");
+
+    let told = sockeye_with(("SOCKEYE_LIMITS_OUTBX", "3MiB"), &["serve", "--print-config"]);
+    assert_eq!(told.code, 0);
+    assert!(told.stderr.ends_with("did you mean SOCKEYE_LIMITS_OUTBOX?\n"), "{}", told.stderr);
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod status;
 
 pub(crate) use answer::{json, refuse, refuse_method};
 pub(crate) use client::handle_client;
-pub(crate) use status::{health, ready};
+pub(crate) use status::{health, ready, request_size};
 
 use crate::auth::api_key_of;
 use crate::channel::Channel;

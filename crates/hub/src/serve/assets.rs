@@ -32,6 +32,8 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// All of them.
 static ASSETS: &[Asset] = &[
+    client("/sockeye.js", include_bytes!("../../assets/sockeye.js")),
+    client("/sockeye-connection.js", include_bytes!("../../assets/sockeye-connection.js")),
     client("/sockeye.d.ts", include_bytes!("../../assets/sockeye.d.ts")),
     page("/", HTML, include_bytes!("../../assets/chat.html")),
     page("/compare", HTML, include_bytes!("../../assets/compare.html")),

@@ -149,3 +149,105 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::MemoryBroker;
+    use crate::hub::Hub;
+    use crate::serve::gate::{Entry, Peer};
+    use crate::settings::Settings;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::task::{LocalSet, spawn_local};
+    use tokio::time::Instant;
+
+    /// Runs a client against a server whose time is the test's.
+    async fn visit(client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>)) {
+        let settings = Settings::default();
+        let broker = Arc::new(MemoryBroker::new(settings.limits.history));
+        let site = Arc::new(Site::new(Hub::new(settings, broker).unwrap()).unwrap());
+        let (sender, phase) = watch::channel(Phase::Serving);
+        let door = Rc::new(Door { worker: Worker::new(site.hub.clone()), site, phase });
+        let Entry::Open(pass) = door.site.gate.connect(Peer::Proxy, Instant::now()) else { panic!("full") };
+        let (near, far) = duplex(1 << 16);
+        let visit = Visit {
+            peer: Ipv4Addr::LOCALHOST.into(),
+            scheme: "http",
+            serves: Serves::Everything,
+            refused: None,
+            _pass: pass,
+            streams: Cell::new(0),
+        };
+        let serving = async move {
+            spawn_local(meet(door, far, visit));
+            client(near, sender).await;
+        };
+        LocalSet::new().run_until(serving).await;
+    }
+
+    async fn rest(mut io: DuplexStream) -> String {
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_ten_seconds_however_slowly_it_comes() {
+        visit(async |mut io, _phase| {
+            let began = Instant::now();
+            let mut head = b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\n".iter().cycle();
+            // One byte a second, and never an end.
+            while began.elapsed() < HEAD_DEADLINE - Duration::from_secs(1) {
+                io.write_all(&[*head.next().unwrap()]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let answer = rest(io).await;
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+            assert!(answer.contains("\"code\":4002"), "{answer}");
+            assert_eq!(began.elapsed(), HEAD_DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_gets_no_answer() {
+        visit(async |io, _phase| {
+            let began = Instant::now();
+            assert_eq!(rest(io).await, "");
+            assert_eq!(began.elapsed(), HEAD_DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_a_moment_for_what_is_on_its_way() {
+        visit(async |io, phase| {
+            phase.send_replace(Phase::Draining);
+            let began = Instant::now();
+            assert_eq!(rest(io).await, "");
+            assert_eq!(began.elapsed(), LAST_REQUEST);
+        })
+        .await;
+        visit(async |mut io, phase| {
+            phase.send_replace(Phase::Draining);
+            tokio::time::sleep(LAST_REQUEST / 2).await;
+            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+            let answer = rest(io).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_has_its_time_for_the_next_head() {
+        visit(async |mut io, _phase| {
+            let began = Instant::now();
+            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea").await.unwrap();
+            let answer = rest(io).await;
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+            assert_eq!(began.elapsed(), Duration::from_secs(75));
+        })
+        .await;
+    }
+}

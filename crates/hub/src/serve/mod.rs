@@ -26,6 +26,7 @@ mod websocket;
 pub use error::ServeError;
 
 use crate::broker::Broker;
+use crate::code::Code;
 use crate::hub::Hub;
 use crate::settings::{Listen, Settings};
 use accept::Acceptor;
@@ -111,7 +112,9 @@ async fn serve(
     shutdown: impl Future,
 ) {
     let serves = if admin.is_some() { Serves::Clients } else { Serves::Everything };
-    let clients = Acceptor { site, threads, serves };
+    let counters = site.hub.metrics.register();
+    let dropped = counters.ended(Code::Overloaded);
+    let clients = Acceptor { site, threads, serves, dropped };
     let operators = Acceptor { serves: Serves::Admin, ..clients };
     let mut operating = pin!(operate(operators, admin.as_ref()));
     tokio::select! {

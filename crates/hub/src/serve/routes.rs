@@ -24,6 +24,7 @@ enum Resource {
     Api,
     Health,
     Ready,
+    RequestSize,
     Asset(&'static Asset),
 }
 
@@ -38,6 +39,7 @@ impl Resource {
             _ if path.starts_with("/api/") => Self::Api,
             "/health" => Self::Health,
             "/ready" => Self::Ready,
+            "/compare/request-size" => Self::RequestSize,
             _ => Self::Asset(assets::find(path)?),
         })
     }
@@ -47,6 +49,7 @@ impl Resource {
             Self::Health | Self::Ready => true,
             Self::Api => serves != Serves::Clients,
             Self::Stream | Self::Publish | Self::Reading => serves != Serves::Admin,
+            Self::RequestSize => serves != Serves::Admin && door.worker.hub.settings.pages,
             Self::Asset(asset) => {
                 serves != Serves::Admin
                     && (asset.kind() == assets::Kind::Client || door.worker.hub.settings.pages)
@@ -59,7 +62,9 @@ impl Resource {
             Self::Stream => "GET, OPTIONS",
             Self::Publish => "POST, OPTIONS",
             Self::Api => "GET, HEAD, POST, OPTIONS",
-            Self::Reading | Self::Health | Self::Ready | Self::Asset(_) => "GET, HEAD, OPTIONS",
+            Self::Reading | Self::Health | Self::Ready | Self::RequestSize | Self::Asset(_) => {
+                "GET, HEAD, OPTIONS"
+            }
         }
     }
 
@@ -127,6 +132,7 @@ async fn route(
         Resource::Api => api::handle(worker, door.site.guard, request).await,
         Resource::Health => api::health(),
         Resource::Ready => api::ready(worker),
+        Resource::RequestSize => api::request_size(&request.into_parts().0),
         Resource::Asset(asset) => asset.answer(request.headers()),
     }
 }
@@ -173,19 +179,24 @@ fn upgrade_was_stripped(door: &Door) -> Response<Body> {
     response
 }
 
-/// Tells a client why there is no room for it, and when to come back.
+/// Tells a client of the stream why there is no room for it, and when to come back.
 fn turn_away(door: &Door, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
-    let mut response = stream::turn_away(&door.worker, headers, problem);
-    if problem.code.then() == Then::Reconnect && response.status() != StatusCode::OK {
-        let seconds = rand::random_range(1..=5_u16); // so that not all of them come at once
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
+    let response = stream::turn_away(&door.worker, headers, problem);
+    if response.status() == StatusCode::OK { response } else { retrying(response, problem) }
 }
 
 fn refuse(door: &Door, problem: &Problem) -> Response<Body> {
     door.worker.counters.errors.increment();
-    api::refuse(problem)
+    retrying(api::refuse(problem), problem)
+}
+
+/// Says when to come back, where that makes sense.
+fn retrying(mut response: Response<Body>, problem: &Problem) -> Response<Body> {
+    if problem.code.then() == Then::Reconnect {
+        let seconds = rand::random_range(1..=5_u16); // so that not all of them come at once
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// The answer to `HEAD`: as that to `GET`, without the body.

@@ -116,7 +116,6 @@ impl Follower {
         let lag = self.lag.get_or_insert_with(|| Box::new(Lag::new(Stage::Attaching)));
         (self.place, lag.stage) = match start {
             Start::Behind(place) => (place, Stage::Behind),
-            Start::AtEnd(place) if lag.has_lost => (place, Stage::Behind),
             Start::AtEnd(place) => (place, Stage::CaughtUp),
         };
     }
@@ -197,8 +196,7 @@ impl Follower {
             self.leap(top, &mut put);
         }
         if let Some(lag) = &mut self.lag {
-            let is_end = self.place == top && !lag.has_lost;
-            lag.stage = if is_end { Stage::CaughtUp } else { Stage::Behind };
+            lag.stage = if self.place == top { Stage::CaughtUp } else { Stage::Behind };
         }
     }
 

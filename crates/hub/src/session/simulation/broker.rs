@@ -112,7 +112,7 @@ impl State {
 
     fn deliver(&mut self) -> Duration {
         let Delay::UpTo(most) = self.delay else {
-            return Duration::from_millis(1);
+            return Duration::from_secs(3_600);
         };
         for (inbox, pipe) in &mut self.pipes {
             let count = self.random.random_range(0..=pipe.len());
