@@ -97,7 +97,15 @@ impl Connection {
         let (mut http, mut permit) = (self.http().await?, permit);
         let mut wait_now = if wait.is_empty() { "" } else { "&wait=0" };
         loop {
-            let answer = http.send_request(self.request(wait_now).body(Empty::new())?).await?;
+            let request = || self.request(wait_now).body(Empty::new());
+            let answer = match http.send_request(request()?).await {
+                // A kept connection may end between two requests; like a browser, it asks again on a new one.
+                Err(error) if error.is_canceled() || error.is_closed() || error.is_incomplete_message() => {
+                    http = self.http().await?;
+                    http.send_request(request()?).await?
+                }
+                answer => answer?,
+            };
             if !self.take(std::str::from_utf8(&answer.into_body().collect().await?.to_bytes())?) {
                 return Ok(());
             }

@@ -5,7 +5,7 @@ use super::forwarded::{Asker, Way};
 use super::gate::Pass;
 use super::origin::{Allowed, Asked};
 use crate::api;
-use crate::code::{Code, Problem};
+use crate::code::Problem;
 use http::{HeaderMap, Uri, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
@@ -38,9 +38,6 @@ impl Door {
     fn begin(&self, visit: &Visit, asker: &Asker) -> Result<Option<Pass>, Problem> {
         if let Some(code) = visit.refused {
             return Err(code.into());
-        }
-        if self.worker.hub.is_draining() {
-            return Err(Code::Draining.into());
         }
         let number = visit.streams.replace(visit.streams.get().saturating_add(1));
         let (gate, now) = (&self.site.gate, Instant::now());

@@ -38,6 +38,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use threads::Threads;
 
+/// How often a drain looks whether all have been told.
+const TOLD_YET: Duration = Duration::from_millis(50);
+
 /// How long a drain waits for the last ones once all have been told: as long as a closing handshake may take.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -90,8 +93,9 @@ impl Server {
         &self.site.hub
     }
 
-    /// Serves until `shutdown` is ready, then drains: `/ready` says no, nothing more is accepted, clients are told to
-    /// reconnect, spread over [`Settings::drain`], and it ends when all have gone.
+    /// Serves until `shutdown` is ready, then drains: `/ready` says no, and clients are told to reconnect, spread over
+    /// [`Settings::drain`]; those that come meanwhile are told too, and a poll gets what there still is. It ends when all
+    /// have gone.
     ///
     /// Dropping the future ends everything at once.
     pub async fn run(self, shutdown: impl Future) -> Result<(), ServeError> {
@@ -124,15 +128,36 @@ async fn serve(
         () = clients.run(&public) => {}
     }
     site.hub.drain(); // also has `/ready` say no, before anything else changes
+    tokio::select! {
+        () = operating.as_mut() => {}
+        () = clients.run(&public) => {}
+        () = all_told(site) => {}
+    }
     clients.run_dry(&public).await;
     drop(public);
     threads.drain();
     tokio::select! {
         () = operating => {}
         () = site.gate.emptied() => {}
-        () = tokio::time::sleep(site.hub.settings.drain + LAST_WORDS) => {
+        () = tokio::time::sleep(LAST_WORDS) => {
             tracing::warn!("some connections did not end in time, and are cut");
         }
+    }
+}
+
+/// Ready when every client has been sent away, also those that poll, at the latest when the drain's time is over.
+async fn all_told(site: &Site) {
+    let over = tokio::time::sleep(site.hub.settings.drain);
+    let told = async {
+        let mut looks = tokio::time::interval(TOLD_YET);
+        while site.hub.has_clients() {
+            looks.tick().await;
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        () = told => {}
+        () = site.gate.emptied() => {}
     }
 }
 

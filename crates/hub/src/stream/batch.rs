@@ -29,12 +29,9 @@ use std::task::{Context, Poll};
 pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> {
     let batch = async {
         let identity = begin::identify(worker, ask.token.as_deref())?;
-        if worker.hub.is_draining() {
-            return Err(begin::refused(worker, Code::Draining));
-        }
         touch(worker, &ask, &identity).await;
         ask.client.get_or_insert_with(|| worker.hub.authority.mint_client());
-        if ask.wait.is_zero() {
+        if ask.wait.is_zero() || worker.hub.is_draining() {
             read(worker, &ask, identity).await
         } else {
             wait(worker, &ask, identity).await
@@ -74,6 +71,9 @@ async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
     .await;
     let cursor = session.cursor();
     session.close(Departure::Closed);
+    if session.ended().is_some_and(|problem| problem.code == Code::Draining) {
+        batch.forget(ask);
+    }
     batch.messages.extend(refused);
     Ok(batch.end(ask, &cursor))
 }
@@ -100,11 +100,15 @@ async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
             break;
         }
     }
+    let has_all = pages.iter().all(Unread::is_last);
     let mut cursor = Cursor::default();
     for Unread { channel, place: (epoch, offset), .. } in pages {
         cursor.merge(Position { channel, epoch, offset });
     }
     batch.messages.extend(refused.errors);
+    if has_all && worker.hub.is_draining() {
+        batch.send_away(ask);
+    }
     Ok(batch.end(ask, &cursor))
 }
 
@@ -139,6 +143,8 @@ struct Unread {
     place: (Epoch, Offset),
     gap: Option<Gap>,
     publications: VecDeque<Arc<Publication>>,
+    /// The last publication that there is.
+    top: Offset,
 }
 
 impl Unread {
@@ -148,7 +154,12 @@ impl Unread {
             (_, Some(first)) => (first.epoch, first.offset.saturating_sub(1)),
             (_, None) => (page.top.epoch, page.top.offset),
         };
-        Self { channel, place, gap: page.gap, publications: page.publications.into() }
+        Self { channel, place, gap: page.gap, publications: page.publications.into(), top: page.top.offset }
+    }
+
+    /// Whether nothing is left of the channel, here or in its log.
+    fn is_last(&self) -> bool {
+        self.is_empty() && self.place.1 >= self.top
     }
 
     fn is_empty(&self) -> bool {
@@ -226,6 +237,20 @@ impl<'a> Batch<'a> {
         page.publications.pop_front();
         self.push(message);
         Some(())
+    }
+
+    /// Ends the batch with a `close`: the server drains, and the client has all that there is.
+    fn send_away(&mut self, ask: &Ask) {
+        let problem = begin::refused(self.worker, Code::Draining);
+        self.push(envelope::close(&problem, retry(&problem)));
+        self.forget(ask);
+    }
+
+    /// Whoever was sent away is not waited for.
+    fn forget(&self, ask: &Ask) {
+        if let Some(client) = &ask.client {
+            self.worker.hub.polls.forget(client.id());
+        }
     }
 
     fn push(&mut self, message: Bytes) {

@@ -1,7 +1,7 @@
 //! How often clients poll: what their presence between two polls goes by.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ impl Polls {
     /// Notes a poll, and answers how long the client is present by it: three times the time since its last one.
     pub(super) fn lease(&self, client: &str) -> Duration {
         let now = Instant::now();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.lock();
         seen.sweep(now);
         let last = seen.at.get(client).copied();
         if last.is_some() || seen.at.len() < self.capacity {
@@ -45,6 +45,21 @@ impl Polls {
         }
         let interval = last.map(|last| now.duration_since(last)).filter(|&interval| interval <= Self::MEMORY);
         interval.map_or(Self::MIN_LEASE, |interval| Self::MIN_LEASE.max(3 * interval))
+    }
+
+    /// Notes that a client was told not to come back.
+    pub(super) fn forget(&self, client: &str) {
+        self.lock().at.remove(client);
+    }
+
+    /// Whether a client may come back.
+    pub(crate) fn is_empty(&self) -> bool {
+        let now = Instant::now();
+        self.lock().at.values().all(|at| now.duration_since(*at) > Self::MEMORY)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,6 +94,17 @@ mod tests {
         assert_eq!(lease("a"), 360);
         pass(121).await;
         assert_eq!(lease("a"), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_come_back_until_it_was_told_or_is_forgotten() {
+        let polls = Polls::new();
+        polls.lease("a");
+        polls.lease("b");
+        polls.forget("a");
+        assert!(!polls.is_empty());
+        pass(121).await;
+        assert!(polls.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
