@@ -1,4 +1,6 @@
+use crate::broker::Draft;
 use crate::metrics::Transport;
+use crate::publication::{Data, Meta};
 use crate::settings::{Namespace, Settings};
 use crate::stream::testing::{batch, counters, get, publish, serving};
 use crate::worker::Worker;
@@ -46,6 +48,31 @@ async fn a_batch_has_its_limit_and_the_next_one_goes_on() {
             }
             all.sort();
             assert_eq!(all, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn channels_are_merged_by_time_each_in_its_order() {
+    serving(
+        |_| {},
+        async |worker| {
+            // A clock that was set back does not turn a channel's order round.
+            for (channel, time) in [("a", 1), ("a", 6), ("a", 4), ("b", 2), ("b", 3), ("b", 5)] {
+                let draft = Draft {
+                    channel: channel.parse().unwrap(),
+                    data: Data::Json(time.to_string().into()),
+                    meta: Meta { time, ..Meta::default() },
+                    key: None,
+                    retention: worker.hub.settings.default_namespace.history,
+                };
+                worker.hub.broker.publish(draft).await.unwrap();
+            }
+            let query = "channel=a&channel=b";
+            assert_eq!(batch(&worker, query).await.0, ["1", "2", "3", "5", "6", "4"]);
+            let (told, cursor) = batch(&worker, &format!("{query}&limit=2")).await;
+            assert_eq!((told, &*cursor), (vec!["1".into(), "2".into()], "a~5f.1,b~5f.1"));
         },
     )
     .await;

@@ -1,4 +1,4 @@
-//! WebSockets of the stream: how they begin, and how they are turned away. What an open one does is `connection`'s.
+//! A WebSocket of the stream: how it begins, and how it is turned away. What an open one does is in `connection`.
 
 mod connection;
 
