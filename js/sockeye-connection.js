@@ -332,6 +332,8 @@ function expiryOf(token) {
 
 /** Publish, presence and history: in order, and again until answered. */
 export class Requests {
+  // Who asks, over HTTP as on the WebSocket.
+  client = '';
   #settings;
   #connection;
   #waiting = [];
@@ -406,7 +408,7 @@ export class Requests {
     this.#posted = request;
     try {
       const token = await this.#connection.token();
-      const [url, init] = httpOf(this.#settings.url, request);
+      const [url, init] = httpOf(this.#settings.url, request, this.client);
       const response = await this.#connection.fetch(url, { ...init, token });
       const answer = await response.json();
       this.#posted = null;
@@ -447,9 +449,9 @@ export class Requests {
 export const GONE = { name: 'closed', reason: 'the client is closed' };
 
 /** The HTTP request for a request. */
-function httpOf(url, { head, body }) {
+function httpOf(url, { head, body }, client) {
   const { type, fields, content_type: contentType, ...query } = head;
-  const address = addressOf(url, { ...query, fields: fields && JSON.stringify(fields) }, type);
+  const address = addressOf(url, { ...query, fields: fields && JSON.stringify(fields), client }, type);
   if (!body) return [address, {}];
   const { text, bytes } = body;
   const isText = text && contentType?.startsWith('text/');

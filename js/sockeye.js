@@ -230,7 +230,7 @@ export class Sockeye extends EventTarget {
   }
 
   #opened(link, message) {
-    this.#client = message.client;
+    this.#client = this.#requests.client = message.client;
     for (const channel of message.channels) {
       if (link.channels.get(channel) !== 'leaving') link.channels.set(channel, this.#left.has(channel) ? 'left' : 'on');
     }

@@ -194,7 +194,7 @@ test('a batch, and a publication by HTTP', async () => {
   await world.pass(3000);
   assert.equal(client.seen.data.length, 1);
   assert.equal(client.client, 'q3l0');
-  assert.deepEqual(seen[1], ['/publish', 'channel=chat&key=a1', 'POST', '{"text":"hello"}']);
+  assert.deepEqual(seen[1], ['/publish', 'channel=chat&key=a1&client=q3l0.9sTj', 'POST', '{"text":"hello"}']);
   assert.equal(seen[2][1], 'channel=chat&since=chat%7E5f.42&client=q3l0.9sTj&limit=1000');
 });
 

@@ -71,6 +71,16 @@ test('publications keep their order across a break and a change of transport', a
   assert.deepEqual(client.seen.data, [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `chat:${i}`));
 });
 
+test('publications keep their order when the server could not take them for a while', async () => {
+  const { world, client, server } = await connected();
+  server.publishRefusal = { code: 4004, name: 'unavailable', message: 'not now' };
+  for (let i = 1; i <= 3; i += 1) client.publish('chat', i);
+  await world.settle();
+  server.publishRefusal = null;
+  await world.pass(2000);
+  assert.deepEqual(client.seen.data, ['chat:1', 'chat:2', 'chat:3']);
+});
+
 test('a blob keeps its place among what is published after it', async () => {
   const { world, client, server } = await connected();
   client.publish('chat', new Blob(['abc']));

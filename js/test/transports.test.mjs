@@ -172,6 +172,64 @@ test('`transports` moves to another one while the client runs', async () => {
   assert.throws(() => (client.transports = ['pigeon']), { name: 'NotSupportedError' });
 });
 
+test('a transport that may no longer be used is not tried again', async () => {
+  const { world, client, server } = await connected({ climbDelay: 1e9 });
+  server.blocked.add('poll');
+  client.transports = ['poll', 'sse'];
+  server.blocked.add('sse');
+  await world.settle();
+  assert.equal(client.transport, 'websocket'); // until another one works
+  server.break();
+  await world.pass(100);
+  server.blocked.clear();
+  await world.pass(5000);
+  assert.ok(['poll', 'sse'].includes(client.transport));
+  assert.equal(names(world).filter((name) => name === 'websocket').length, 1);
+});
+
+test('a climb that takes the place of a change of channels does not lose it', async () => {
+  const { world, client, server } = await connected({}, (w) => w.server.blocked.add('websocket'));
+  await world.pass(0);
+  client.subscribe('news');
+  await Promise.resolve();
+  world.window.dispatchEvent(new Event('online'));
+  client.transports = ['websocket', 'sse'];
+  await world.settle();
+  server.publish('news', { data: 1 });
+  await world.pass(1000);
+  assert.deepEqual(client.seen.data, ['news:1']);
+});
+
+test('climbing waits longer each time, and as before once the best transport has held', async () => {
+  const { world, client, server } = await connected({ climbDelay: 10000 }, (w) => w.server.blocked.add('websocket'));
+  server.heartbeat = 1e6;
+  await world.pass(75000);
+  const attempts = () => names(world).filter((name) => name === 'websocket').length;
+  assert.equal(attempts(), 4); // the first one, and after 10, 30 and 70 s
+  server.blocked.clear();
+  await world.pass(80000);
+  assert.equal(client.transport, 'websocket');
+  server.blocked.add('websocket');
+  server.break();
+  await world.pass(8000);
+  assert.equal(client.transport, 'sse');
+  const before = attempts();
+  await world.pass(11000);
+  assert.equal(attempts(), before + 1);
+});
+
+test('where a stream starts does not hide that the server has forgotten', async () => {
+  const { world, client, server } = await connected();
+  server.publish('chat', { data: 1 });
+  server.silent.add('websocket');
+  server.break();
+  await world.pass(1000);
+  const [socket] = server.streams;
+  socket.say({ type: 'open', client: 'q1.sig', cursor: 'chat~60.3', channels: ['chat'], heartbeat: 25 });
+  socket.say({ type: 'gap', channel: 'chat', position: 'chat~60.3', to: 3, reason: 'epoch' });
+  assert.equal(client.seen.gaps.length, 1);
+});
+
 test('without a WebSocket class the event stream is first', async () => {
   const { world } = await connected({ WebSocket: null });
   assert.deepEqual(names(world), ['sse']);
