@@ -26,6 +26,7 @@ pub struct Hub {
     pub(crate) polls: Polls,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
+    ready: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -51,6 +52,7 @@ impl Hub {
             polls: Polls::new(),
             started: Instant::now(),
             workers: Mutex::default(),
+            ready: AtomicBool::new(true),
             draining: AtomicBool::new(false),
         }))
     }
@@ -93,6 +95,16 @@ impl Hub {
         self.metrics.sum(open) > 0 || !self.polls.is_empty()
     }
 
+    /// Whether new clients are welcome.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+
+    /// Lets those who ask know that new clients should go elsewhere; nothing else changes.
+    pub fn withdraw(&self) {
+        self.ready.store(false, Relaxed);
+    }
+
     /// Whether clients are being sent away.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
@@ -100,6 +112,7 @@ impl Hub {
 
     /// Sends all clients away, spread over the drain time. New ones are sent away at once.
     pub fn drain(&self) {
+        self.withdraw();
         if !self.draining.swap(true, Relaxed) {
             self.tell(|| Command::Drain { over: self.settings.drain });
         }

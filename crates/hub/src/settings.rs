@@ -25,6 +25,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Over how long clients are sent away when the server stops. Default 10 s.
     pub drain: Duration,
+    /// How long the server goes on as before once `/ready` says no, so that load balancers notice. Default 0 s.
+    pub notice: Duration,
     /// Whether `/` and `/compare` are served. Default: on loopback only.
     pub pages: bool,
     /// Who may connect.
@@ -218,6 +220,7 @@ impl Default for Settings {
             trust_proxy: Vec::new(),
             origins: Vec::new(),
             drain: Duration::from_secs(10),
+            notice: Duration::ZERO,
             pages: true,
             auth: Auth::default(),
             limits: Limits::default(),

@@ -1,5 +1,6 @@
 //! `sockeye serve`: the push server, from its configuration to its end.
 
+mod files;
 mod log;
 mod welcome;
 
@@ -51,6 +52,7 @@ fn load(args: ServeArgs) -> Result<Config, Failure> {
 async fn serve(config: Config) -> Outcome {
     let mut signals = Signals::new().map_err(Failure::local("cannot hear signals"))?;
     let settings = config.settings;
+    files::raise();
     let broker = Arc::new(MemoryBroker::new(settings.limits.history));
     let server =
         Server::bind(settings.clone(), broker).map_err(|error| Failure::new(Exit::Failure, error))?;

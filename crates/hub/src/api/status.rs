@@ -19,7 +19,7 @@ pub(crate) fn health() -> Response<Body> {
 
 /// `GET /ready`: whether new clients are welcome.
 pub(crate) fn ready(worker: &Worker) -> Response<Body> {
-    if worker.hub.is_draining() {
+    if !worker.hub.is_ready() {
         return answer::refuse(&Code::Draining.into());
     }
     answer::json(Bytes::from_static(br#"{"type":"ready","status":"ok"}"#))

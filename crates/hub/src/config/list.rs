@@ -61,6 +61,12 @@ const SERVER: &[Setting] = &[
         Slot::Time(&mut d.settings.drain)
     })
     .range(0, HOUR),
+    setting(
+        "notice",
+        "How long it goes on as before once /ready says no, so that load balancers notice",
+        |d| Slot::Time(&mut d.settings.notice),
+    )
+    .range(0, HOUR),
     setting("pages", "Serve the pages / and /compare", |d| Slot::Switch(&mut d.settings.pages))
         .by_default(WHEN_OPEN),
 ];

@@ -5,7 +5,6 @@ use super::gate::{Entry, Peer};
 use super::listen::{Accepting, Socket};
 use super::site::{Serves, Site};
 use super::threads::Threads;
-use crate::metrics::Counter;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -25,8 +24,6 @@ pub(super) struct Acceptor<'a> {
     pub(super) site: &'a Site,
     pub(super) threads: &'a Threads,
     pub(super) serves: Serves,
-    /// Connections that were dropped without a word.
-    pub(super) dropped: &'a Counter,
 }
 
 impl Acceptor<'_> {

@@ -198,7 +198,7 @@ mod tests {
             let began = Instant::now();
             let mut head = b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\n".iter().cycle();
             // One byte a second, and never an end.
-            while began.elapsed() < HEAD_DEADLINE - Duration::from_secs(1) {
+            while began.elapsed() + Duration::from_secs(1) < HEAD_DEADLINE {
                 io.write_all(&[*head.next().unwrap()]).await.unwrap();
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -1,7 +1,7 @@
 //! Who could reach the server, and whether its settings protect it: what is open by oversight does not start.
 
 use super::error::ServeError;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Access, Auth, Listen, Settings};
 use std::net::SocketAddr;
 
 /// Refuses settings that would leave clients, the API or the metrics open to other machines unasked.
@@ -11,7 +11,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
         return Err(ServeError::TlsOnUnix);
     }
     if let Some(address) = public_address(&settings.listen) {
-        if auth.token_keys.is_empty() && auth.api_keys.is_empty() {
+        if is_as_delivered(settings) {
             return Err(ServeError::Unprotected(address));
         }
         if auth.token_keys.is_empty() && !auth.anonymous {
@@ -23,6 +23,11 @@ pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
         Some(address) if auth.api_keys.is_empty() => Err(ServeError::OpenApi(address)),
         _ => Ok(()),
     }
+}
+
+/// Whether auth is that of a developer's own machine, where everyone may do everything.
+fn is_as_delivered(settings: &Settings) -> bool {
+    settings.auth == Auth::default() && settings.default_namespace.publish == Access::Anyone
 }
 
 /// The address, if it can be reached from other machines.
@@ -67,6 +72,11 @@ mod tests {
         assert!(public(|s| s.listen = Listen::Tcp(mapped)).is_err());
         let anonymous = public(|s| s.auth.api_keys.push(Secret("k".into())));
         assert_eq!(anonymous, Ok(()));
+        let meant = public(|s| {
+            s.default_namespace.publish = Access::Token;
+            s.admin_listen = Some(Listen::Tcp(LOCAL.into()));
+        });
+        assert_eq!(meant, Ok(()));
         let nobody = public(|s| {
             s.auth.api_keys.push(Secret("k".into()));
             s.auth.anonymous = false;

@@ -26,7 +26,6 @@ mod websocket;
 pub use error::ServeError;
 
 use crate::broker::Broker;
-use crate::code::Code;
 use crate::hub::Hub;
 use crate::settings::{Listen, Settings};
 use accept::Acceptor;
@@ -93,9 +92,9 @@ impl Server {
         &self.site.hub
     }
 
-    /// Serves until `shutdown` is ready, then drains: `/ready` says no, and clients are told to reconnect, spread over
-    /// [`Settings::drain`]; those that come meanwhile are told too, and a poll gets what there still is. It ends when all
-    /// have gone.
+    /// Serves until `shutdown` is ready, then drains: `/ready` says no; after [`Settings::notice`] clients are told to
+    /// reconnect, spread over [`Settings::drain`]; those that come meanwhile are told too, and a poll gets what there
+    /// still is. It ends when all have gone.
     ///
     /// Dropping the future ends everything at once.
     pub async fn run(self, shutdown: impl Future) -> Result<(), ServeError> {
@@ -116,18 +115,21 @@ async fn serve(
     shutdown: impl Future,
 ) {
     let serves = if admin.is_some() { Serves::Clients } else { Serves::Everything };
-    let counters = site.hub.metrics.register();
-    let dropped = counters.ended(Code::Overloaded);
-    let clients = Acceptor { site, threads, serves, dropped };
+    let clients = Acceptor { site, threads, serves };
     let operators = Acceptor { serves: Serves::Admin, ..clients };
     let mut operating = pin!(operate(operators, admin.as_ref()));
+    let shutdown = async {
+        shutdown.await;
+        site.hub.withdraw();
+        tokio::time::sleep(site.hub.settings.notice).await;
+    };
     tokio::select! {
         biased;
-        _ = shutdown => {}
+        () = shutdown => {}
         () = operating.as_mut() => {}
         () = clients.run(&public) => {}
     }
-    site.hub.drain(); // also has `/ready` say no, before anything else changes
+    site.hub.drain();
     tokio::select! {
         () = operating.as_mut() => {}
         () = clients.run(&public) => {}

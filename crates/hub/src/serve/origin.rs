@@ -86,6 +86,7 @@ impl Origins {
 
     /// Whether the request may be answered at all, and how its page is told.
     pub(crate) fn check(&self, asked: &Asked<'_>) -> Result<Allowed, Problem> {
+        self.check_way(asked)?;
         self.check_host(asked)?;
         let mut origins = asked.headers.get_all(header::ORIGIN).iter();
         let Some(value) = origins.next() else { return Ok(Allowed::NoPage) };
@@ -98,6 +99,18 @@ impl Origins {
         }
         let shown = String::from_utf8_lossy(value.as_bytes());
         let message = format!("pages of {shown} may not use this server; its list of origins must have it");
+        Err(Problem::new(Code::ForbiddenOrigin, message))
+    }
+
+    /// Behind a proxy the whole world comes from this machine. One that says so, and that nobody has told of, is not
+    /// what "on loopback without configuration" means.
+    fn check_way(&self, asked: &Asked<'_>) -> Result<(), Problem> {
+        const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+        if self.reach != Reach::OwnPages || !OF_PROXIES.iter().any(|name| asked.headers.contains_key(*name)) {
+            return Ok(());
+        }
+        let message = "the request came through a proxy, and the server is set up for this machine alone; say who may \
+                       connect, and trust the proxy with --trust-proxy";
         Err(Problem::new(Code::ForbiddenOrigin, message))
     }
 

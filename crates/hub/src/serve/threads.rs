@@ -39,10 +39,15 @@ impl Threads {
         Ok(Self { all: threads, next: AtomicUsize::new(0), phase })
     }
 
-    /// Hands the connection to a worker.
-    pub(super) async fn serve(&self, arrival: Arrival) {
-        let next = self.next.fetch_add(1, Relaxed) % self.all.len();
-        let _ = self.all[next].queue.send(arrival).await; // a thread that has failed serves nobody
+    /// Hands the connection to the next worker that has not failed.
+    pub(super) async fn serve(&self, mut arrival: Arrival) {
+        for _ in &self.all {
+            let next = self.next.fetch_add(1, Relaxed) % self.all.len();
+            match self.all[next].queue.send(arrival).await {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(back)) => arrival = back,
+            }
+        }
     }
 
     /// Has connections end as soon as they are not needed.
@@ -85,9 +90,16 @@ impl Thread {
 /// Serves what comes through the queue until its other end is dropped.
 fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arrival>) {
     runtime.block_on(async {
-        tokio::task::spawn_local(door.worker.clone().run());
-        while let Some(arrival) = arrivals.recv().await {
-            tokio::task::spawn_local(enter(door.clone(), arrival));
+        let working = tokio::task::spawn_local(door.worker.clone().run());
+        let serving = async {
+            while let Some(arrival) = arrivals.recv().await {
+                tokio::task::spawn_local(enter(door.clone(), arrival));
+            }
+        };
+        tokio::select! {
+            () = serving => {}
+            // Nobody here would get anything any more. Elsewhere they go on where they were.
+            _ = working => tracing::error!("a worker has failed; its connections are cut"),
         }
     });
 }

@@ -6,15 +6,31 @@ use sockeye_hub::settings::Listen;
 use std::path::PathBuf;
 use tokio::net::{UnixListener, UnixStream};
 
-fn path(name: &str) -> PathBuf {
-    let directory = std::env::temp_dir().join(format!("sockeye-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    directory.join(name)
+/// A directory of a test's own, whose path is short enough for sockets; removed behind the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sockeye-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 #[tokio::test]
 async fn everything_is_served_on_a_unix_socket_too() {
-    let path = path("serve.sock");
+    let directory = Directory::new("serve");
+    let path = directory.path("a.sock");
     let mut server = serve(|settings| settings.listen = Listen::Unix(path.clone()));
     let mut client = Client::new(UnixStream::connect(&path).await.unwrap());
     assert_eq!(client.ask(&get("/health")).await.status, 200);
@@ -31,17 +47,18 @@ async fn everything_is_served_on_a_unix_socket_too() {
 
 #[tokio::test]
 async fn a_stale_file_is_replaced_and_no_other() {
-    let stale = path("stale.sock");
+    let directory = Directory::new("stale");
+    let stale = directory.path("stale.sock");
     drop(UnixListener::bind(&stale).unwrap());
     assert!(stale.exists());
     assert!(bind(|settings| settings.listen = Listen::Unix(stale.clone())).is_ok());
 
-    let used = path("used.sock");
+    let used = directory.path("used.sock");
     let _other = UnixListener::bind(&used).unwrap();
     let error = bind(|settings| settings.listen = Listen::Unix(used.clone())).unwrap_err();
     assert!(matches!(error, ServeError::SocketInUse(_)), "{error}");
 
-    let file = path("precious");
+    let file = directory.path("precious");
     std::fs::write(&file, "content").unwrap();
     let error = bind(|settings| settings.listen = Listen::Unix(file.clone())).unwrap_err();
     assert!(matches!(error, ServeError::NotASocket(_)), "{error}");
@@ -50,7 +67,8 @@ async fn a_stale_file_is_replaced_and_no_other() {
 
 #[tokio::test]
 async fn a_file_that_is_no_longer_the_servers_is_left_alone() {
-    let path = path("taken.sock");
+    let directory = Directory::new("taken");
+    let path = directory.path("a.sock");
     let mut server = serve(|settings| settings.listen = Listen::Unix(path.clone()));
     std::fs::remove_file(&path).unwrap();
     let _other = UnixListener::bind(&path).unwrap();

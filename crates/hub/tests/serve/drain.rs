@@ -88,3 +88,22 @@ async fn a_server_without_clients_ends_at_once() {
     server.ended().await;
     drop(silent);
 }
+
+#[tokio::test]
+async fn load_balancers_are_told_before_clients_notice() {
+    let mut server = serve(|settings| settings.notice = Duration::from_secs(3600));
+    let mut ws = sockeye::connect(&server.url("/stream?channel=a")).await.unwrap();
+    next(&mut ws).await;
+    let mut probe = server.connect().await;
+    assert_eq!(probe.ask(&get("/ready")).await.status, 200);
+    server.stop();
+    while probe.ask(&get("/ready")).await.status != 503 {}
+    let mut late = sockeye::connect(&server.url("/stream?channel=a")).await.unwrap();
+    next(&mut late).await;
+    server.publish("a", "1").await;
+    assert_eq!(
+        (next(&mut ws).await["data"].take(), next(&mut late).await["data"].take()),
+        (1.into(), 1.into())
+    );
+    server.abort().await;
+}

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sockeye::client::Client as WebSocketClient;
 use sockeye::tls::TlsConfig;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,9 +20,8 @@ use tokio_rustls::client::TlsStream;
 /// A server under TLS, and its certificate.
 fn serve_tls(name: &str) -> (Running, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let directory = std::env::temp_dir().join(format!("sockeye-tls-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let (chain, key) = (directory.join("chain.pem"), directory.join("key.pem"));
+    let file = |end: &str| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{end}"));
+    let (chain, key) = (file("pem"), file("key"));
     std::fs::write(&chain, cert.pem()).unwrap();
     std::fs::write(&key, signing_key.serialize_pem()).unwrap();
     (serve(|settings| settings.tls = Some((chain, key))), cert.pem())

@@ -184,3 +184,20 @@ fn a_preflight_says_what_may_be_sent() {
 fn a_list_of_origins_is_checked() {
     assert!(Origins::new(&settings("127.0.0.1:80", &["https://a.example/path"])).is_err());
 }
+
+#[test]
+fn a_proxy_that_nobody_has_told_of_is_not_served_on_loopback() {
+    let with = |settings: &Settings, name: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static("192.0.2.1"));
+        let asked = Asked { asker: &direct(), host: "127.0.0.1:8000", scheme: "http", headers: &headers };
+        Origins::new(settings).unwrap().check(&asked).is_ok()
+    };
+    let (unset, listed) =
+        (settings("127.0.0.1:8000", &[]), settings("127.0.0.1:8000", &["https://a.example"]));
+    for name in ["forwarded", "x-forwarded-for", "x-real-ip", "via"] {
+        assert!(!with(&unset, name), "{name}");
+        assert!(with(&listed, name), "{name}");
+    }
+    assert!(with(&unset, "accept"));
+}
