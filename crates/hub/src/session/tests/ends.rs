@@ -134,9 +134,9 @@ async fn a_drain_is_even_and_in_order_and_loses_nothing() {
             });
         }
         sleep(bench.hub.settings.drain).await;
-        let order = order.borrow();
+        let order = order.take();
         assert_eq!(order.len(), 100);
-        for (at, &(index, when)) in order.iter().enumerate() {
+        for (at, (index, when)) in order.into_iter().enumerate() {
             assert_eq!(at, index);
             assert!(when.as_millis().abs_diff(100 * at as u128) <= 2, "{at} at {when:?}");
         }
