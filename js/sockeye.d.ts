@@ -28,8 +28,6 @@ export interface Options {
   binaryType?: BinaryType;
   /** Sends cookies to another origin too. */
   withCredentials?: boolean;
-  /** Remembers across pages which transport works, such as `sessionStorage`. Nothing is stored unless given. */
-  storage?: Pick<Storage, 'getItem' | 'setItem'>;
 
   /** Milliseconds that a transport may take until the server's `open` has come; default 5000. */
   timeout?: number;
@@ -227,9 +225,6 @@ export class Sockeye extends EventTarget {
   readonly rtt: number | undefined;
   /** Bytes that `send` and `publish` have not handed to the network. */
   readonly bufferedAmount: number;
-  /** The subprotocol in use: '' unless on WebSocket. */
-  readonly protocol: string;
-  readonly extensions: string;
   binaryType: BinaryType;
 
   onopen: ((this: Sockeye, event: Event) => void) | null;
@@ -260,4 +255,3 @@ export class Sockeye extends EventTarget {
   close(code?: number, reason?: string): void;
 }
 
-export default Sockeye;

@@ -31,7 +31,7 @@ for (const name of ['websocket', 'eventsource', 'fetch']) {
         assert.ok(code.trim().split('\n').length <= 10, 'it has more than ten lines');
         const page = await browser.newPage();
         await page.goto(`${server.url}/health`);
-        await page.evaluate(`globalThis.shown = []; globalThis.show = (data) => shown.push(data); (async () => { ${code} })();`);
+        await page.evaluate(`globalThis.shown = []; globalThis.show = (data) => shown.push(data); void (async () => { ${code} })(); 0`);
         // It starts now: whatever comes before that is not for it.
         let number = 0;
         const shown = () => page.evaluate(() => globalThis.shown);

@@ -166,7 +166,7 @@ async function exchange(alice, bob) {
     await say(alice, `hello ${counter}`);
     await shows(bob, `hello ${counter}`);
     await say(bob, `hello back ${counter}`);
-    await shows(alice, `hello back ${counter}`);
+    for (const page of [alice, bob]) await shows(page, `hello back ${counter}`);
 }
 
 async function say(page, text) {
@@ -200,13 +200,14 @@ async function blockingProxy(home, upstream) {
     return daemon('nginx', ['-e', join(home, 'error.log'), '-c', join(home, 'nginx.conf')], port);
 }
 
-/** Another origin: an empty page and the client. */
+/** Another origin: an empty page, and the client. */
 async function pageServer() {
-    const client = await readFile(new URL('../../js/sockeye.js', import.meta.url));
-    const http = createServer((request, response) => {
-        const isClient = request.url === '/sockeye.js';
+    const files = ['/sockeye.js', '/sockeye-connection.js'];
+    const http = createServer(async (request, response) => {
+        const isClient = files.includes(request.url);
         response.setHeader('content-type', isClient ? 'text/javascript' : 'text/html');
-        response.end(isClient ? client : '<!doctype html><title>page</title>');
+        const page = '<!doctype html><title>page</title>';
+        response.end(isClient ? await readFile(new URL(`../../js${request.url}`, import.meta.url)) : page);
     });
     http.listen(0, '127.0.0.1');
     await once(http, 'listening');

@@ -10,6 +10,16 @@ import { daemon, freePort, serve } from './server.mjs';
 
 const TIMEOUT = { timeout: 120_000 };
 const MESSAGES = 50;
+/** Behind a proxy a server is closed unless it says otherwise. */
+const OPEN = `
+    [auth]
+    anonymous = true
+    [limits]
+    messages_per_second = 100000
+    [namespace]
+    subscribe = "anyone"
+    publish = "anyone"
+`;
 
 for (const name of ['nginx', 'haproxy', 'apache']) {
     describe(`behind ${name}`, () => {
@@ -17,7 +27,8 @@ for (const name of ['nginx', 'haproxy', 'apache']) {
 
         before(async () => {
             home = await mkdtemp(join(tmpdir(), 'sockeye-proxy-'));
-            server = await serve({ options: ['--trust-proxy', '127.0.0.0/8'] });
+            await writeFile(join(home, 'sockeye.toml'), OPEN);
+            server = await serve({ options: ['--trust-proxy', '127.0.0.0/8', '--config', join(home, 'sockeye.toml')] });
             proxy = await startProxy(name, home, server.port);
         }, TIMEOUT);
 

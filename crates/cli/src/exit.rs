@@ -26,9 +26,9 @@ exit_codes! {
     Usage = 2, "the command line, the configuration or the address is wrong";
     Network = 3, "the name is unknown, no connection came about, or the server did not answer";
     Tls = 4, "TLS was refused, by this end or by the server";
-    Refused = 5, "the server answered, but did not open a WebSocket";
+    Refused = 5, "the server answered, but did not open a WebSocket, or refused what was asked";
     Broken = 6, "the connection was lost, the peer broke the protocol, or a message was above --max-message";
-    PeerError = 7, "the peer closed with another code than 1000, 1001 or none";
+    PeerError = 7, "the peer closed with another code than 1000, 1001 or none; subscribe: the server said to stop";
     NoAnswer = 8, "--once: the connection ended before a message came";
     Interrupted = 130, "ended by Ctrl-C or SIGTERM";
 }

@@ -5,8 +5,11 @@ mod connect;
 mod documents;
 mod echo;
 mod exit;
+mod publish;
+mod remote;
 mod serve;
 mod signals;
+mod subscribe;
 mod token;
 
 use args::{Cli, Command};
@@ -16,6 +19,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Subscribe(args) => subscribe::run(&args),
         Command::Echo(args) => echo::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Token(args) => token::run(&args),

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::channel::Channel;
 use crate::code::Problem;
 use crate::metrics::Metrics;
-use crate::operations::Publishing;
+use crate::operations::Pacing;
 use crate::settings::Settings;
 use crate::stream::Polls;
 use crate::worker::{Command, Target};
@@ -22,7 +22,7 @@ pub struct Hub {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) authority: Authority,
     pub(crate) metrics: Metrics,
-    pub(crate) publishing: Publishing,
+    pub(crate) pacing: Pacing,
     pub(crate) polls: Polls,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
@@ -47,7 +47,7 @@ impl Hub {
             broker,
             authority,
             metrics: Metrics::default(),
-            publishing: Publishing::new(),
+            pacing: Pacing::new(),
             polls: Polls::new(),
             started: Instant::now(),
             workers: Mutex::default(),

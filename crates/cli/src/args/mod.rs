@@ -3,23 +3,30 @@
 
 mod connect;
 mod echo;
+mod publish;
+mod remote;
 mod serve;
 mod size;
+mod subscribe;
 mod time;
 mod token;
 
 pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
+pub(crate) use publish::PublishArgs;
+pub(crate) use remote::RemoteArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use subscribe::{SubscribeArgs, Transport};
 pub(crate) use token::{SignatureArgs, TokenArgs};
 
 use crate::exit::EXIT_CODES;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-/// See and test what speaks WebSocket
+/// Push messages to browsers; see and test what speaks WebSocket
 ///
-/// To try it: sockeye echo, and in another terminal sockeye connect ws://127.0.0.1:9001/
+/// To try it: sockeye serve, and in other terminals sockeye subscribe chat and sockeye publish chat hello. Or: sockeye
+/// echo, and sockeye connect ws://127.0.0.1:9001/
 #[derive(Parser)]
 #[command(name = "sockeye", version, arg_required_else_help = true, after_long_help = exit_codes())]
 pub(crate) struct Cli {
@@ -31,6 +38,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     #[command(after_long_help = serve::after())]
     Serve(ServeArgs),
+
+    #[command(after_long_help = exit_codes())]
+    Publish(PublishArgs),
+
+    #[command(after_long_help = exit_codes())]
+    Subscribe(SubscribeArgs),
 
     Echo(EchoArgs),
 

@@ -8,10 +8,13 @@ mod pipe;
 mod report;
 mod session;
 
+pub(crate) use output::{Colours, visible};
+pub(crate) use report::failure;
+
 use crate::args::ConnectArgs;
 use crate::exit::{Failure, Outcome};
 use interactive::Terminal;
-use output::{Colours, Form, Output};
+use output::{Form, Output};
 use session::{Plan, Until};
 use sockeye::client::Report;
 use sockeye::{Kind, Stream, WebSocket};
@@ -69,7 +72,7 @@ async fn open(args: &ConnectArgs, report: &mut Report) -> Result<WebSocket<Strea
     if args.verbose {
         eprint!("{}", report::verbose(report, opened.as_ref().err()));
     }
-    let ws = opened.map_err(|error| report::failure(&error))?;
+    let ws = opened.map_err(|error| failure(&error))?;
     if ws.subprotocol().is_none() && !args.handshake.subprotocols.is_empty() {
         eprintln!("the server chose none of the subprotocols; a browser would close the connection here");
     }

@@ -36,7 +36,7 @@ pub(super) fn connected(report: &Report) -> String {
 }
 
 /// Why there is no connection: for a refusal with the first line of its body.
-pub(super) fn failure(error: &ConnectError) -> Failure {
+pub(crate) fn failure(error: &ConnectError) -> Failure {
     let exit = match error {
         _ if error.is_usage() => Exit::Usage,
         ConnectError::Tls(_) | ConnectError::Timeout(Phase::Tls) => Exit::Tls,

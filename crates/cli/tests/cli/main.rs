@@ -3,7 +3,9 @@
 mod connect;
 mod declaration;
 mod echo;
+mod end_to_end;
 mod failures;
+mod push;
 mod serve;
 mod support;
 mod tls;

@@ -1,11 +1,11 @@
 //! The push server's program: its configuration, what it says, how it ends.
 
-use crate::support::{Ended, Program, sockeye};
-use sockeye_hub::config::settings;
+use crate::support::{Ended, Program, sockeye, sockeye_with};
+use sockeye_hub::config::{Setting, settings};
 use std::path::PathBuf;
 
 /// `sockeye serve` on a free port, with what it has said.
-fn start(arguments: &[&str]) -> (Program, String) {
+pub(crate) fn start(arguments: &[&str]) -> (Program, String) {
     let mut program = Program::start([&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
     let mut welcome = Vec::new();
     while !welcome.last().is_some_and(|line: &String| line.ends_with("Ctrl-C stops")) {
@@ -14,7 +14,7 @@ fn start(arguments: &[&str]) -> (Program, String) {
     (program, welcome.join("\n"))
 }
 
-fn write(name: &str, text: &str) -> String {
+pub(crate) fn write(name: &str, text: &str) -> String {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
@@ -73,6 +73,21 @@ fn what_is_in_force_is_printed_with_its_origin() {
 }
 
 #[test]
+fn variables_are_read() {
+    let printed = sockeye_with(("SOCKEYE_LIMITS_OUTBOX", "3MiB"), &["serve", "--print-config"]).stdout;
+    let line = printed.lines().find(|line| line.starts_with("outbox = \"3MiB\" "));
+    assert!(line.is_some_and(|line| line.ends_with("# SOCKEYE_LIMITS_OUTBOX")), "{printed}");
+
+    let file = write("named.toml", "threads = 5\n");
+    let printed = sockeye_with(("SOCKEYE_CONFIG", &file), &["serve", "--print-config"]).stdout;
+    assert!(printed.contains("\nthreads = 5 "), "{printed}");
+
+    let told = sockeye_with(("SOCKEYE_LIMITS_OUTBX", "3MiB"), &["serve", "--print-config"]);
+    assert_eq!(told.code, 0);
+    assert!(told.stderr.ends_with("did you mean SOCKEYE_LIMITS_OUTBOX?\n"), "{}", told.stderr);
+}
+
+#[test]
 fn every_error_of_the_configuration_is_told_at_once() {
     let file = write("faults.toml", "outbx = 1\n[limits]\nbatch = 0\n");
     let ended = sockeye(["serve", "--config", &file, "--listen", "0.0.0.0:0"]);
@@ -99,7 +114,7 @@ fn help_man_page_and_completions_have_every_flag() {
     let help = sockeye(["serve", "--help"]).stdout;
     let man = sockeye(["man", "serve"]).stdout.replace("\\-", "-");
     let completions = sockeye(["completions", "bash"]).stdout;
-    for flag in settings().filter_map(|setting| setting.flag_name()).chain(["print-config".into()]) {
+    for flag in settings().filter_map(Setting::flag_name).chain(["print-config".into()]) {
         let flag = format!("--{flag}");
         for (page, name) in [(&help, "help"), (&man, "man"), (&completions, "completions")] {
             assert!(page.contains(&flag), "{name}: {flag}");

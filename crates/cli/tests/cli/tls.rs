@@ -4,13 +4,13 @@ use crate::support::{Echo, Ended, Program, sockeye};
 use std::path::PathBuf;
 
 /// The paths of a certificate and its key.
-struct Files {
-    cert: String,
-    key: String,
+pub(crate) struct Files {
+    pub(crate) cert: String,
+    pub(crate) key: String,
 }
 
 /// A certificate for 127.0.0.1 that is its own authority.
-fn files(name: &str) -> Files {
+pub(crate) fn files(name: &str) -> Files {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let write = |end: &str, pem: String| {

@@ -2,16 +2,18 @@
 //! health. Who may reach which address from where is the business of `serve`, as are `Host`, `Origin` and CORS.
 
 mod answer;
+mod client;
 mod publishing;
 mod query;
 mod reading;
 mod status;
 
 pub(crate) use answer::{json, refuse, refuse_method};
-pub(crate) use publishing::publish;
-pub(crate) use status::{health, ready};
+pub(crate) use client::handle_client;
+pub(crate) use status::{health, ready, request_size};
 
 use crate::auth::api_key_of;
+use crate::channel::Channel;
 use crate::code::{Code, Problem};
 use crate::serve::body::Body;
 use crate::worker::Worker;
@@ -64,17 +66,14 @@ where
         Ok(endpoint) => endpoint,
         Err(problem) => return count_refused(worker, &problem),
     };
-    let allowed = endpoint.method();
-    let is_allowed = parts.method == allowed || (allowed == Method::GET && parts.method == Method::HEAD);
-    if !is_allowed {
-        worker.counters.errors.increment();
-        return refuse_method(if allowed == Method::GET { "GET, HEAD" } else { "POST" });
+    if let Some(refused) = refuse_other_methods(worker, &endpoint.method(), &parts) {
+        return refused;
     }
     let answered = match endpoint {
-        Endpoint::Publish => publishing::publish_as_server(worker, &parts, body).await,
+        Endpoint::Publish => publishing::publish(worker, &parts, body).await,
         Endpoint::Batch => publishing::batch(worker, &parts, body).await,
-        Endpoint::Presence => reading::presence(worker, &parts).await,
-        Endpoint::History => reading::history(worker, &parts).await,
+        Endpoint::Presence => reading::server_presence(worker, &parts).await,
+        Endpoint::History => reading::server_history(worker, &parts).await,
         Endpoint::Channels => reading::channels(worker, &parts).await,
         Endpoint::Disconnect => status::disconnect(worker, &parts).await,
         Endpoint::Info => status::info(worker, &parts),
@@ -105,6 +104,20 @@ fn check_key(worker: &Worker, headers: &HeaderMap) -> Result<(), Problem> {
         None => "the server key is missing; give it as Authorization: Bearer KEY",
     };
     Err(Problem::new(Code::KeyRequired, message))
+}
+
+/// The answer to a request with another method than this one; a GET may be a HEAD.
+fn refuse_other_methods(worker: &Worker, method: &Method, parts: &Parts) -> Option<Response<Body>> {
+    let is_head = method == Method::GET && parts.method == Method::HEAD;
+    if parts.method == method || is_head {
+        return None;
+    }
+    worker.counters.errors.increment();
+    Some(refuse_method(if method == Method::GET { "GET, HEAD" } else { "POST" }))
+}
+
+fn channel(name: &str) -> Result<Channel, Problem> {
+    name.parse().map_err(|error| Problem::new(Code::BadChannel, error))
 }
 
 fn count_refused(worker: &Worker, problem: &Problem) -> Response<Body> {

@@ -1,94 +1,27 @@
-//! Publishing over HTTP: `POST /publish`, `POST /api/publish` and `POST /api/batch`.
+//! Publishing by the holder of the server key, `POST /api/publish` and `POST /api/batch`, and what publications by HTTP
+//! have in common.
 
 use super::query::{Known, Query, bad};
-use super::{answer, count_refused};
-use crate::auth::token_of;
+use super::{answer, channel};
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
 use crate::envelope::{self, Fields, Publish, check_fields, check_key};
-use crate::hub::Hub;
-use crate::identity::Identity;
-use crate::operations::{self, Caller, Sender, Submitted};
+use crate::operations::{self, Caller, Submitted};
 use crate::publication::Data;
 use crate::serve::body::{self, Body};
-use crate::serve::gate::holder;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Response};
 use serde::Deserialize;
 use serde::de::{self, Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
-
-/// Answers `POST /publish`: a client's own publication. `remote` is its address.
-pub(crate) async fn publish<B>(worker: &Worker, remote: IpAddr, request: Request<B>) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let (parts, body) = request.into_parts();
-    if parts.method != Method::POST {
-        worker.counters.errors.increment();
-        return answer::refuse_method("POST");
-    }
-    let answered = publish_as_client(worker, remote, &parts, body).await;
-    answered.unwrap_or_else(|problem| count_refused(worker, &problem))
-}
-
-async fn publish_as_client<B>(
-    worker: &Worker,
-    remote: IpAddr,
-    parts: &Parts,
-    body: B,
-) -> Result<Response<Body>, Problem>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let identity = identity(worker, parts)?;
-    let known = Known { many: &[], once: &["channel", "key", "fields", "client", "token"] };
-    let query = Query::parse(parts.uri.query(), known)?;
-    let channel = channel(query.required("channel")?)?;
-    let authority = &worker.hub.authority;
-    let returning = query.one("client").and_then(|client| authority.check_client(client));
-    let sender = match (&returning, &identity.user) {
-        (Some(client), _) => Sender::Client(client.id()),
-        (None, Some(user)) => Sender::User(user),
-        (None, None) => Sender::Address(holder(remote)),
-    };
-    let publish = payload(worker, &query, parts, body).await?;
-    let Hub { publishing, settings, .. } = &*worker.hub;
-    publishing.check_sender(sender, publish.data.bytes().len(), &settings.limits)?;
-    let client = returning.unwrap_or_else(|| authority.mint_client());
-    let caller = Caller::Client { identity: &identity, client: client.id() };
-    let published = operations::publish(worker, caller, channel, publish).await?;
-    Ok(answer::json(envelope::published(None, &published.position)))
-}
-
-/// Who the client is by its token.
-fn identity(worker: &Worker, parts: &Parts) -> Result<Identity, Problem> {
-    let authority = &worker.hub.authority;
-    let cookie = worker.hub.settings.auth.cookie.as_deref();
-    match token_of(&parts.uri, &parts.headers, cookie) {
-        Some(token) => authority.verify(&token),
-        None if authority.allows_anonymous() => Ok(Identity::default()),
-        None => Err(Problem::new(
-            Code::TokenRequired,
-            "a token is needed, and none came; give it as Authorization: Bearer TOKEN",
-        )),
-    }
-}
 
 /// Answers `POST /api/publish`: one payload to channels and users.
-pub(super) async fn publish_as_server<B>(
-    worker: &Worker,
-    parts: &Parts,
-    body: B,
-) -> Result<Response<Body>, Problem>
+pub(super) async fn publish<B>(worker: &Worker, parts: &Parts, body: B) -> Result<Response<Body>, Problem>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -168,7 +101,12 @@ async fn results(worker: &Worker, attempts: Vec<Attempt>) -> Response<Body> {
 }
 
 /// The body and what the query and the headers say about it.
-async fn payload<B>(worker: &Worker, query: &Query<'_>, parts: &Parts, body: B) -> Result<Publish, Problem>
+pub(super) async fn payload<B>(
+    worker: &Worker,
+    query: &Query<'_>,
+    parts: &Parts,
+    body: B,
+) -> Result<Publish, Problem>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -200,10 +138,6 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let not_text = |_| bad(format_args!("the header {name} has characters that are not ASCII"));
     headers.get(name).map(|value| value.to_str().map_err(not_text)).transpose()
-}
-
-fn channel(name: &str) -> Result<Channel, Problem> {
-    name.parse().map_err(|error| Problem::new(Code::BadChannel, error))
 }
 
 /// Where a command of a batch publishes to.

@@ -1,9 +1,9 @@
-//! What the API tells about channels: presence, history, which there are.
+//! What is told about channels by HTTP: presence, history, which there are.
 
-use super::answer;
 use super::query::{Known, Query};
+use super::{answer, channel};
 use crate::broker::{ChannelInfo, Order, Read, Since};
-use crate::channel::{Channel, Pattern};
+use crate::channel::Pattern;
 use crate::code::{Code, Problem};
 use crate::envelope::{self, Request};
 use crate::operations::{self, Caller};
@@ -15,26 +15,42 @@ use http::request::Parts;
 use serde::Serialize;
 
 /// `GET /api/presence`.
-pub(super) async fn presence(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Problem> {
+pub(super) async fn server_presence(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Problem> {
     let query = Query::parse(parts.uri.query(), Known { many: &[], once: &["channel"] })?;
-    let channel = channel(&query)?;
-    let members = operations::presence(worker, Caller::Server, &channel).await?;
-    Ok(answer::json(envelope::presence(None, &channel, &members)))
+    presence(worker, Caller::Server, &query).await
 }
 
 /// `GET /api/history`.
-pub(super) async fn history(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Problem> {
+pub(super) async fn server_history(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Problem> {
     let known = Known { many: &[], once: &["channel", "limit", "reverse", "since"] };
     let query = Query::parse(parts.uri.query(), known)?;
-    let channel = channel(&query)?;
+    history(worker, Caller::Server, &query).await
+}
+
+/// Who is in the channel of a query.
+pub(super) async fn presence(
+    worker: &Worker,
+    caller: Caller<'_>,
+    query: &Query<'_>,
+) -> Result<Response<Body>, Problem> {
+    let channel = channel(query.required("channel")?)?;
+    let members = operations::presence(worker, caller, &channel).await?;
+    Ok(answer::json(envelope::presence(None, &channel, &members)))
+}
+
+/// What the history of a query's channel holds.
+pub(super) async fn history(
+    worker: &Worker,
+    caller: Caller<'_>,
+    query: &Query<'_>,
+) -> Result<Response<Body>, Problem> {
+    let channel = channel(query.required("channel")?)?;
     let limit = query.number("limit", 1..=Request::MAX_HISTORY)?.unwrap_or(Request::HISTORY);
-    let (order, otherwise) = match query.says("reverse")? {
-        true => (Order::Reverse, Since::Now),
-        false => (Order::Forward, Since::Start),
-    };
+    let (order, otherwise) =
+        if query.says("reverse")? { (Order::Reverse, Since::Now) } else { (Order::Forward, Since::Start) };
     let since = query.one("since").map(|since| envelope::since(since, &channel)).transpose()?;
     let read = Read { since: since.unwrap_or(otherwise), limit, order };
-    let page = operations::history(worker, Caller::Server, &channel, read).await?;
+    let page = operations::history(worker, caller, &channel, read).await?;
     Ok(answer::json(operations::history_answer(worker, None, &channel, &page)))
 }
 
@@ -77,8 +93,4 @@ impl<'a> Listed<'a> {
         let (history, members) = (info.history, info.members);
         Self { channel: info.channel.as_str(), position, history, members, subscribers }
     }
-}
-
-fn channel(query: &Query<'_>) -> Result<Channel, Problem> {
-    query.required("channel")?.parse().map_err(|error| Problem::new(Code::BadChannel, error))
 }

@@ -25,6 +25,17 @@ pub(crate) fn ready(worker: &Worker) -> Response<Body> {
     answer::json(Bytes::from_static(br#"{"type":"ready","status":"ok"}"#))
 }
 
+/// `GET /compare/request-size`: how many bytes the head of this request has as HTTP/1.1, which a page cannot see. For the page
+/// that compares what transports cost.
+pub(crate) fn request_size(request: &Parts) -> Response<Body> {
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method.as_str().len() + target + " HTTP/1.1\r\n".len() + 1;
+    let fields =
+        request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    let bytes = line + fields.sum::<usize>() + "\r\n".len();
+    answer::json(format!(r#"{{"type":"request_size","bytes":{bytes}}}"#).into())
+}
+
 /// `GET /metrics`.
 pub(super) fn metrics(worker: &Worker, parts: &Parts) -> Result<Response<Body>, Problem> {
     Query::parse(parts.uri.query(), Known { many: &[], once: &[] })?;

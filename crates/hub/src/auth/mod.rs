@@ -19,7 +19,7 @@ pub use redact::{RedactedHeaders, redact};
 pub use signer::Signer;
 pub use source::{SUBPROTOCOL_PREFIX, api_key_of, token_of};
 
-use crate::code::Problem;
+use crate::code::{Code, Problem};
 use crate::identity::Identity;
 use crate::settings::{Auth, Limits, TokenAlgorithm};
 use api_key::ApiKeys;
@@ -54,6 +54,15 @@ impl Authority {
     /// [`TokenExpired`](crate::code::Code::TokenExpired) if nobody; the message never has a part of the token.
     pub fn verify(&self, token: &str) -> Result<Identity, Problem> {
         self.tokens.verify(token, wall_clock())
+    }
+
+    /// Who asks: who has this token, or nobody in particular where clients without one may connect.
+    pub fn identify(&self, token: Option<&str>) -> Result<Identity, Problem> {
+        match token {
+            Some(token) => self.verify(token),
+            None if self.allows_anonymous() => Ok(Identity::default()),
+            None => Err(Code::TokenRequired.into()),
+        }
     }
 
     /// Whether an identity's token has expired at this time (see [`wall_clock`]), in the same way as `verify` decides.

@@ -114,7 +114,10 @@ mod tests {
         Delivery::Publication(Arc::new(Publication::new(position, Data::Text(Bytes::new()), Meta::default())))
     }
 
-    fn drain(inbox: &Inbox) -> Option<(Vec<String>, Vec<(String, Offset)>)> {
+    /// Places of publications, and where channels are behind.
+    type Seen = (Vec<String>, Vec<(String, Offset)>);
+
+    fn drain(inbox: &Inbox) -> Option<Seen> {
         let mut drained = Drained::default();
         let mut cx = Context::from_waker(Waker::noop());
         if inbox.poll_drain(&mut drained, &mut cx).is_pending() {

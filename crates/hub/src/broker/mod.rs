@@ -6,6 +6,8 @@ mod memory;
 
 pub use inbox::{Drained, Inbox};
 pub use memory::MemoryBroker;
+#[cfg(test)]
+pub(crate) use memory::tests::Delayed;
 
 use crate::channel::{Channel, Pattern};
 use crate::position::{Epoch, Offset, Position};

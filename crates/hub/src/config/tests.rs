@@ -135,7 +135,7 @@ sockeye.toml:4:1: there is no option ünknown; docs/operate/configuration.md lis
     let told = faults(&sources);
     assert!(told.starts_with(expected), "{told}");
     let expected = "\
-sockeye.toml:5:10: origin: an origin ends with the host or the port: leave out what stands behind it
+sockeye.toml:5:10: origin: \"https://a/\" is not an origin: write scheme://host, scheme://host:port, scheme://*.domain or null, without a path; * is any
 sockeye.toml:7:1: there is no option limits.outbx; did you mean limits.outbox?
 sockeye.toml:8:9: limits.batch: write a number without quotes
 sockeye.toml:9:17: limits.channels_http: write at most 256

@@ -82,6 +82,8 @@ pub struct Counters {
     ends: [Counter; Code::ALL.len()],
     /// Connections that ended by their client, without a code of ours.
     pub left: Counter,
+    /// Connections closed without an answer, because too many were being turned away already.
+    pub unanswered: Counter,
     /// Publications made into envelopes, once per publication and format.
     pub encodings: Counter,
     /// Publications that clients or the API have published here.

@@ -1,4 +1,4 @@
-//! What `/metrics` answers: the table in the text format of OpenMetrics, which Prometheus reads.
+//! What `/metrics` answers: the table in the text format of `OpenMetrics`, which Prometheus reads.
 
 use super::table::{Figure, ROWS, Row};
 use super::{Counters, Histogram, Metrics, Transport, TransportCounters};
@@ -82,12 +82,12 @@ impl Scrape {
                 counter(&mut metric.encode_family(&label(row, code.name()))?, sum)
             }),
             Figure::TransportCounter(figure) => {
-                self.encode_transports(row, &mut metric, |sample, transport| {
+                Self::encode_transports(row, &mut metric, |sample, transport| {
                     counter(sample, self.of_transport(transport, figure))
                 })
             }
             Figure::TransportGauge(figure) => {
-                self.encode_transports(row, &mut metric, |sample, transport| {
+                Self::encode_transports(row, &mut metric, |sample, transport| {
                     gauge(sample, self.of_transport(transport, figure))
                 })
             }
@@ -95,7 +95,6 @@ impl Scrape {
     }
 
     fn encode_transports(
-        &self,
         row: &Row,
         metric: &mut MetricEncoder<'_>,
         encode: impl Fn(&mut MetricEncoder<'_>, Transport) -> fmt::Result,

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct Metrics {
     workers: Mutex<Vec<Arc<Counters>>>,
-    /// What the program around the server does, from whatever thread.
-    embedded: Mutex<Option<Arc<Counters>>>,
+    /// What no worker does, such as the program around the server.
+    elsewhere: Mutex<Option<Arc<Counters>>>,
 }
 
 impl Metrics {
@@ -27,10 +27,10 @@ impl Metrics {
         counters
     }
 
-    /// Counts what no worker does.
-    pub(crate) fn count_embedded(&self, count: impl FnOnce(&Counters)) {
-        let mut embedded = self.embedded.lock().unwrap_or_else(PoisonError::into_inner);
-        count(embedded.get_or_insert_with(|| self.register()));
+    /// Counts what no worker does, from whatever thread: behind a lock.
+    pub(crate) fn count_elsewhere(&self, count: impl FnOnce(&Counters)) {
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        count(elsewhere.get_or_insert_with(|| self.register()));
     }
 
     /// Those of each worker.

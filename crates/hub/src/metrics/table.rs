@@ -39,7 +39,10 @@ pub(super) enum Figure {
     Build,
 }
 
-use Figure::*;
+use Figure::{
+    BrokerCounter, BrokerGauge, Build, Counter, Draining, Ends, Gauge, Latency, TransportCounter,
+    TransportGauge, Uptime,
+};
 
 /// All of them, in the order in which they are shown.
 pub(super) const ROWS: &[Row] = &[
@@ -47,6 +50,11 @@ pub(super) const ROWS: &[Row] = &[
     row("connections_opened", "Connections, streams and polls begun", TransportCounter(|t| t.opened.value())),
     row("connections_closed", "Connections that the server ended, by its code", Ends),
     row("connections_left", "Connections that ended by their client", Counter(|c| c.left.value())),
+    row(
+        "connections_unanswered",
+        "Connections closed at once, beyond all limits",
+        Counter(|c| c.unanswered.value()),
+    ),
     row("subscriptions", "Channels that connections have, summed up", Gauge(|c| c.subscriptions.value())),
     row("sent_messages", "Messages to clients", TransportCounter(|t| t.messages_sent.value())),
     row("sent_bytes", "Bytes of messages to clients", TransportCounter(|t| t.bytes_sent.value())),

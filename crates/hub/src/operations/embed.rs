@@ -31,7 +31,7 @@ impl Hub {
         let channel = channel.parse().map_err(|error| Problem::new(Code::BadChannel, error))?;
         let publish = Publish { data: data.into().checked()?, content_type: None, key: None, fields: None };
         let published = submit(self, Caller::Server, channel, publish)?.answer().await?;
-        self.metrics.count_embedded(|counters| count(&published, counters));
+        self.metrics.count_elsewhere(|counters| count(&published, counters));
         Ok(published.position)
     }
 }

@@ -7,7 +7,8 @@ mod pace;
 mod publishing;
 
 pub(crate) use listing::{CHANNELS, MAX_CHANNELS, channels};
-pub(crate) use publishing::{Publishing, Sender, Submitted, publish, submit};
+pub(crate) use pace::Bucket;
+pub(crate) use publishing::{Pacing, Sender, Submitted, publish, submit};
 
 use crate::broker::{BrokerError, Member, Page, Read, Top};
 use crate::channel::Channel;

@@ -41,7 +41,7 @@ pub(crate) fn submit(
     let namespace = hub.settings.namespace(&channel);
     let (mut client, mut user) = (None, None);
     if let Caller::Client { identity, client: id } = caller {
-        hub.publishing.check_channel(&channel, namespace.rate)?;
+        hub.pacing.check_channel(&channel, namespace.rate)?;
         (client, user) = (Some(id.into()), identity.user.clone());
     }
     let Publish { data, content_type, key, fields } = publish;
@@ -77,7 +77,7 @@ pub(super) fn count(published: &Published, counters: &Counters) {
     }
 }
 
-/// Who publishes, as far as one can tell: a client could ask for any number of ids, and use none.
+/// Who sends, as far as one can tell: a client could ask for any number of ids, and use none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Sender<'a> {
     /// The client with this id.
@@ -88,25 +88,25 @@ pub(crate) enum Sender<'a> {
     Address(IpAddr),
 }
 
-/// How fast clients may publish, over all workers.
+/// How fast clients may send, over all workers.
 #[derive(Debug)]
-pub(crate) struct Publishing {
+pub(crate) struct Pacing {
     channels: Pace,
     messages: Pace,
     bytes: Pace,
 }
 
-impl Publishing {
-    /// Channels, and senders, that may publish at the same time: 65 536.
+impl Pacing {
+    /// Channels, and senders, that are known at the same time: 65 536.
     const CAPACITY: usize = 1 << 16;
 
-    /// Nobody has published anything.
+    /// Nobody has sent anything.
     pub(crate) fn new() -> Self {
         let (messages, bytes) = (Pace::new(Self::CAPACITY), Pace::new(Self::CAPACITY));
         Self { channels: Pace::new(Self::CAPACITY), messages, bytes }
     }
 
-    /// What one sender may publish over HTTP, where no connection counts it.
+    /// What one sender may ask for over HTTP, where no connection counts it.
     pub(crate) fn check_sender(
         &self,
         sender: Sender<'_>,
@@ -116,7 +116,7 @@ impl Publishing {
         let is_admitted = self.messages.admits(sender, 1, limits.messages_per_second)
             && self.bytes.admits(sender, len, limits.bytes_per_second);
         let message = format_args!(
-            "you may publish {} messages and {} bytes per second; try again a little later",
+            "you may send {} requests and {} bytes per second; try again a little later",
             limits.messages_per_second, limits.bytes_per_second
         );
         if is_admitted { Ok(()) } else { Err(Problem::new(Code::RateLimited, message)) }

@@ -36,6 +36,28 @@ impl Body {
     pub(crate) fn stream(body: impl HttpBody<Data = Bytes, Error = Infallible> + 'static) -> Self {
         Self::Stream(Box::pin(body))
     }
+
+    /// The same, and what is held until it has ended.
+    pub(crate) fn holding<H: 'static>(self, held: Option<H>) -> Self {
+        match held {
+            Some(held) => Self::stream(Holding { body: self, _held: Box::new(held) }),
+            None => self,
+        }
+    }
+
+    /// The bytes of what is whole; nothing of a stream.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Full(body) => body.into_inner().unwrap_or_default(),
+            Self::Stream(_) => Bytes::new(),
+        }
+    }
+}
+
+/// A body, and what is held until it has ended.
+struct Holding<H> {
+    body: Body,
+    _held: Box<H>,
 }
 
 impl HttpBody for Body {
@@ -64,6 +86,26 @@ impl HttpBody for Body {
             Self::Full(body) => body.size_hint(),
             Self::Stream(body) => body.size_hint(),
         }
+    }
+}
+
+impl<H> HttpBody for Holding<H> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -28,14 +28,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
 /// The address, if it can be reached from other machines.
 fn public_address(listen: &Listen) -> Option<SocketAddr> {
     match listen {
-        Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(*address),
+        Listen::Tcp(address) if !listen.is_local() => Some(*address),
         _ => None,
     }
-}
-
-/// Whether only programs and pages of this machine reach it.
-pub(super) fn is_loopback(listen: &Listen) -> bool {
-    matches!(listen, Listen::Tcp(address) if address.ip().to_canonical().is_loopback())
 }
 
 #[cfg(test)]

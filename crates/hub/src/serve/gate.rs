@@ -94,6 +94,8 @@ pub(crate) enum Peer {
     Client(IpAddr),
     /// A proxy's, whose clients are counted by their own addresses.
     Proxy,
+    /// Whoever operates the server, on a listener of their own: never refused.
+    Operator,
 }
 
 impl Gate {
@@ -109,12 +111,11 @@ impl Gate {
     /// A connection has come.
     pub(crate) fn connect(self: &Arc<Self>, peer: Peer, now: Instant) -> Entry {
         let mut state = self.state();
-        let admitted = if state.open >= self.limits.connections {
-            Err(Code::Overloaded)
-        } else if let Peer::Client(address) = peer {
-            state.begin(address, &self.limits, now).map(Some)
-        } else {
-            Ok(None)
+        let admitted = match peer {
+            Peer::Operator => Ok(None),
+            _ if state.open >= self.limits.connections => Err(Code::Overloaded),
+            Peer::Client(address) => state.begin(address, &self.limits, now).map(Some),
+            Peer::Proxy => Ok(None),
         };
         match admitted {
             Ok(address) => {
@@ -278,7 +279,10 @@ mod tests {
         let _second = open(&gate, Peer::Proxy).unwrap();
         assert_eq!(open(&gate, client(3)).unwrap_err(), Code::Overloaded);
         assert_eq!(open(&gate, Peer::Proxy).unwrap_err(), Code::Overloaded);
+        let operator = open(&gate, Peer::Operator).unwrap();
         drop(first);
+        assert!(open(&gate, client(3)).is_err(), "an operator's connection counts");
+        drop(operator);
         assert!(open(&gate, client(3)).is_ok());
     }
 

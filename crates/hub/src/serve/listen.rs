@@ -16,13 +16,14 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub(super) struct Listener {
     source: Source,
+    file: Option<SocketFile>,
     address: Listen,
 }
 
 #[derive(Debug)]
-pub(super) enum Source {
+enum Source {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener),
 }
 
 impl Listener {
@@ -32,14 +33,14 @@ impl Listener {
             Listen::Tcp(address) => {
                 let listener = bind_tcp(*address).map_err(failed)?;
                 let address = Listen::Tcp(listener.local_addr().map_err(failed)?);
-                Ok(Self { source: Source::Tcp(listener), address })
+                Ok(Self { source: Source::Tcp(listener), file: None, address })
             }
             Listen::Unix(path) => {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path).map_err(failed)?;
                 listener.set_nonblocking(true).map_err(failed)?;
-                let file = SocketFile::new(path).map_err(failed)?;
-                Ok(Self { source: Source::Unix(listener, file), address: listen.clone() })
+                let file = Some(SocketFile::new(path).map_err(failed)?);
+                Ok(Self { source: Source::Unix(listener), file, address: listen.clone() })
             }
         }
     }
@@ -50,24 +51,30 @@ impl Listener {
     }
 
     /// Gives it to this thread's runtime.
-    pub(super) fn start(self) -> io::Result<Accepting> {
-        Ok(match self.source {
-            Source::Tcp(listener) => Accepting::Tcp(tokio::net::TcpListener::from_std(listener)?),
-            Source::Unix(listener, file) => {
-                Accepting::Unix(tokio::net::UnixListener::from_std(listener)?, file)
-            }
-        })
+    pub(super) fn start(self) -> Result<Accepting, ServeError> {
+        let started = match self.source {
+            Source::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Started::Tcp),
+            Source::Unix(listener) => tokio::net::UnixListener::from_std(listener).map(Started::Unix),
+        };
+        let source = started.map_err(|error| ServeError::Listen { listen: self.address, error })?;
+        Ok(Accepting { source, _file: self.file })
     }
 }
 
 /// A listener at work.
 #[derive(Debug)]
-pub(super) enum Accepting {
-    Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener, SocketFile),
+pub(super) struct Accepting {
+    source: Started,
+    _file: Option<SocketFile>,
 }
 
-/// A connection on its way from the acceptor to a worker.
+#[derive(Debug)]
+enum Started {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+/// A socket that belongs to no runtime.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(std::net::TcpStream),
@@ -77,12 +84,12 @@ pub(super) enum Socket {
 impl Accepting {
     /// The next connection and the address of its peer; one on a unix socket has none and counts as 127.0.0.1.
     pub(super) async fn accept(&self) -> io::Result<(Socket, IpAddr)> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.source {
+            Started::Tcp(listener) => {
                 let (tcp, peer) = listener.accept().await?;
                 Ok((Socket::Tcp(tcp.into_std()?), peer.ip().to_canonical()))
             }
-            Self::Unix(listener, _) => {
+            Started::Unix(listener) => {
                 let (unix, _) = listener.accept().await?;
                 Ok((Socket::Unix(unix.into_std()?), Ipv4Addr::LOCALHOST.into()))
             }

@@ -4,22 +4,42 @@
 //! is. Its first bytes decide what becomes of it (`entry`): a WebSocket takes the library's direct path (`websocket`),
 //! everything else goes to hyper (`http`) and by the table of routes (`routes`) to what answers it.
 
+mod accept;
+mod admission;
+mod assets;
 pub(crate) mod body;
+mod entry;
 mod error;
 mod exposure;
 mod forwarded;
 pub(crate) mod gate;
+mod head;
+mod http;
 mod listen;
 mod origin;
+mod rewind;
+mod routes;
+mod site;
+mod threads;
+mod websocket;
 
 pub use error::ServeError;
 
 use crate::broker::Broker;
+use crate::code::Code;
 use crate::hub::Hub;
 use crate::settings::{Listen, Settings};
-use listen::Listener;
+use accept::Acceptor;
+use listen::{Accepting, Listener};
+use site::{Serves, Site};
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+use threads::Threads;
+
+/// How long a drain waits for the last ones once all have been told: as long as a closing handshake may take.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// A push server that is bound to its addresses, and not yet running.
 ///
@@ -35,7 +55,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    hub: Arc<Hub>,
+    site: Arc<Site>,
     public: Listener,
     admin: Option<Listener>,
 }
@@ -48,10 +68,11 @@ impl Server {
     /// there, or an admin listener elsewhere. A stale file of a unix socket is replaced; any other file is left alone.
     pub fn bind(settings: Settings, broker: Arc<dyn Broker>) -> Result<Self, ServeError> {
         exposure::check(&settings)?;
+        let site = Site::new(Hub::new(settings, broker).map_err(ServeError::Hub)?)?;
+        let settings = &site.hub.settings;
         let public = Listener::bind(&settings.listen)?;
         let admin = settings.admin_listen.as_ref().map(Listener::bind).transpose()?;
-        let hub = Hub::new(settings, broker).map_err(ServeError::Hub)?;
-        Ok(Self { hub, public, admin })
+        Ok(Self { site: Arc::new(site), public, admin })
     }
 
     /// Where clients connect, with the port that the system chose.
@@ -66,7 +87,7 @@ impl Server {
 
     /// What the workers share, such as to see from within what the server does.
     pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+        &self.site.hub
     }
 
     /// Serves until `shutdown` is ready, then drains: `/ready` says no, nothing more is accepted, clients are told to
@@ -74,8 +95,51 @@ impl Server {
     ///
     /// Dropping the future ends everything at once.
     pub async fn run(self, shutdown: impl Future) -> Result<(), ServeError> {
-        shutdown.await;
-        self.hub.drain();
+        let Self { site, public, admin } = self;
+        let threads = Threads::start(&site)?;
+        let (public, admin) = (public.start()?, admin.map(Listener::start).transpose()?);
+        serve(&site, &threads, (public, admin), shutdown).await;
+        threads.stop().await;
         Ok(())
+    }
+}
+
+/// From the first connection to the last.
+async fn serve(
+    site: &Site,
+    threads: &Threads,
+    (public, admin): (Accepting, Option<Accepting>),
+    shutdown: impl Future,
+) {
+    let serves = if admin.is_some() { Serves::Clients } else { Serves::Everything };
+    let counters = site.hub.metrics.register();
+    let dropped = counters.ended(Code::Overloaded);
+    let clients = Acceptor { site, threads, serves, dropped };
+    let operators = Acceptor { serves: Serves::Admin, ..clients };
+    let mut operating = pin!(operate(operators, admin.as_ref()));
+    tokio::select! {
+        biased;
+        _ = shutdown => {}
+        () = operating.as_mut() => {}
+        () = clients.run(&public) => {}
+    }
+    site.hub.drain(); // also has `/ready` say no, before anything else changes
+    clients.run_dry(&public).await;
+    drop(public);
+    threads.drain();
+    tokio::select! {
+        () = operating => {}
+        () = site.gate.emptied() => {}
+        () = tokio::time::sleep(site.hub.settings.drain + LAST_WORDS) => {
+            tracing::warn!("some connections did not end in time, and are cut");
+        }
+    }
+}
+
+/// Serves operators for as long as it is polled.
+async fn operate(acceptor: Acceptor<'_>, listener: Option<&Accepting>) {
+    match listener {
+        Some(listener) => acceptor.run(listener).await,
+        None => std::future::pending().await,
     }
 }

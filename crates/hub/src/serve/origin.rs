@@ -5,13 +5,12 @@
 //! * Otherwise a page may that comes from the host it talks to, and those that are listed.
 //! * A request without an `Origin` comes from no page, and may.
 
-use super::exposure;
 use super::forwarded::{Asker, Way};
 use crate::code::{Code, Problem};
-use crate::settings::Settings;
+use crate::settings::{Listen, Settings};
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
-use http::{Method, StatusCode};
 use sockeye::server::{OriginError, OriginPolicy};
 use std::net::IpAddr;
 
@@ -71,7 +70,7 @@ impl Origins {
         let wildcard =
             if settings.origins.iter().any(|origin| origin == "*") { Wildcard::Yes } else { Wildcard::No };
         let listed = settings.origins.iter().map(String::as_str).filter(|&origin| origin != "*");
-        let is_loopback = exposure::is_loopback(&settings.listen);
+        let is_loopback = matches!(settings.listen, Listen::Tcp(_)) && settings.listen.is_local();
         let is_configured = !settings.origins.is_empty() || !settings.trust_proxy.is_empty();
         Ok(Self {
             listed: OriginPolicy::list(listed)?,
@@ -183,11 +182,6 @@ impl Allowed {
         }
         response
     }
-}
-
-/// Whether a page asks beforehand what it may send.
-pub(crate) fn is_preflight(method: &Method) -> bool {
-    *method == Method::OPTIONS
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How much a client may send: messages and bytes per second, as many again at once.
 
+use crate::operations::Bucket;
 use crate::settings::Limits;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// What a client may still send.
@@ -14,7 +14,7 @@ pub(super) struct Allowance {
 impl Allowance {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { messages: Bucket { full_at: now }, bytes: Bucket { full_at: now } }
+        Self { messages: Bucket::full(now), bytes: Bucket::full(now) }
     }
 
     /// Takes one message of this length out; answers whether it was allowed.
@@ -25,33 +25,10 @@ impl Allowance {
     }
 }
 
-/// A token bucket that holds a second's worth, as the one number that it needs: when it will be full again.
-#[derive(Debug)]
-struct Bucket {
-    full_at: Instant,
-}
-
-impl Bucket {
-    fn take(&mut self, amount: usize, per_second: u32, now: Instant) -> bool {
-        let amount = u64::try_from(amount).unwrap_or(u64::MAX);
-        let nanoseconds = u64::try_from(Duration::from_secs(1).as_nanos()).unwrap_or(u64::MAX);
-        let Some(cost) = amount.saturating_mul(nanoseconds).checked_div(per_second.into()) else {
-            return false;
-        };
-        let cost = Duration::from_nanos(cost);
-        let full_at = self.full_at.max(now) + cost;
-        // A single message that is larger than the bucket goes while the bucket is full: other limits bound it.
-        let is_admitted = full_at <= now + Duration::from_secs(1) || self.full_at <= now;
-        if is_admitted {
-            self.full_at = full_at;
-        }
-        is_admitted
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn limits(messages_per_second: u32, bytes_per_second: u32) -> Limits {
         Limits { messages_per_second, bytes_per_second, ..Limits::default() }

@@ -28,11 +28,11 @@ use std::task::{Context, Poll};
 /// Answers a poll.
 pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> {
     let batch = async {
-        let identity = begin::identify(&worker.hub, ask.token.as_deref())?;
+        let identity = begin::identify(worker, ask.token.as_deref())?;
         if worker.hub.is_draining() {
-            return Err(Code::Draining.into());
+            return Err(begin::refused(worker, Code::Draining));
         }
-        touch(worker, &ask, &identity).await?;
+        touch(worker, &ask, &identity).await;
         ask.client.get_or_insert_with(|| worker.hub.authority.mint_client());
         if ask.wait.is_zero() {
             read(worker, &ask, identity).await
@@ -47,20 +47,19 @@ pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> 
 }
 
 /// A client that comes back is present until its next poll is overdue. One that polls once, without an id, is not.
-async fn touch(worker: &Worker, ask: &Ask, identity: &Identity) -> Result<(), Problem> {
-    let Some(client) = &ask.client else { return Ok(()) };
+async fn touch(worker: &Worker, ask: &Ask, identity: &Identity) {
+    let Some(client) = &ask.client else { return };
     let lasting = worker.hub.polls.lease(client.id());
     let member = Arc::new(Member {
         client: client.id().into(),
         user: identity.user.clone(),
         info: identity.info.clone(),
     });
-    for channel in begin::channels(ask, identity)? {
+    for channel in begin::channels(ask, identity).unwrap_or_default() {
         if identity.may(Rights::SUBSCRIBE, &channel, worker.hub.settings.namespace(&channel)) {
             worker.touch_presence(&channel, &member, lasting).await;
         }
     }
-    Ok(())
 }
 
 /// A long poll: a session that lasts until there is something.
@@ -83,7 +82,7 @@ async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
 async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Bytes, Problem> {
     worker.counters.transport(ask.transport).opened.increment();
     let (mut pages, mut refused) = (Vec::new(), Refused::default());
-    for channel in begin::channels(ask, &identity)? {
+    for channel in begin::channels(ask, &identity).map_err(|problem| begin::refused(worker, problem))? {
         match read_channel(worker, ask, &identity, &channel).await {
             Ok(_) if pages.len() >= worker.hub.settings.limits.channels_http => {
                 refused.add(&channel, Code::TooManyChannels.into());
@@ -93,7 +92,7 @@ async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
         }
     }
     if let (true, Some(problem)) = (pages.is_empty(), refused.first) {
-        return Err(problem);
+        return Err(begin::refused(worker, problem));
     }
     let mut batch = Batch::new(worker, ask);
     while let Some(page) = pages.iter_mut().filter(|page| !page.is_empty()).min_by_key(|page| page.time()) {

@@ -26,13 +26,16 @@ pub(super) struct Begun {
     pub(super) refused: Vec<Bytes>,
 }
 
-/// Who has this token, or nobody in particular where that is allowed.
-pub(super) fn identify(hub: &Hub, token: Option<&str>) -> Result<Identity, Problem> {
-    match token {
-        Some(token) => hub.authority.verify(token),
-        None if hub.authority.allows_anonymous() => Ok(Identity::default()),
-        None => Err(Code::TokenRequired.into()),
-    }
+/// Counts a client that is refused before it has a session, which would count it.
+pub(super) fn refused(worker: &Worker, problem: impl Into<Problem>) -> Problem {
+    let problem = problem.into();
+    worker.counters.ended(problem.code).increment();
+    problem
+}
+
+/// Who asks.
+pub(super) fn identify(worker: &Worker, token: Option<&str>) -> Result<Identity, Problem> {
+    worker.hub.authority.identify(token).map_err(|problem| refused(worker, problem))
 }
 
 /// The channels that a stream has: those asked for, then those that the token grants.
@@ -53,9 +56,9 @@ pub(super) fn channels(ask: &Ask, identity: &Identity) -> Result<Vec<Channel>, P
 /// Opens a session and subscribes what it asks for. An error if it gets none of it.
 pub(super) async fn begin(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Begun, Problem> {
     if worker.hub.is_draining() {
-        return Err(Code::Draining.into());
+        return Err(refused(worker, Code::Draining));
     }
-    let channels = channels(ask, &identity)?;
+    let channels = channels(ask, &identity).map_err(|problem| refused(worker, problem))?;
     let client = ask.client.clone().unwrap_or_else(|| worker.hub.authority.mint_client());
     let own_id = client.to_string();
     let session = worker.open(Opening { transport: ask.transport, client, identity });

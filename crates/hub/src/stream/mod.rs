@@ -10,13 +10,15 @@ mod requests;
 mod sse;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod websocket;
 
 pub(crate) use ask::Ask;
 pub(crate) use polls::Polls;
 
 use crate::api;
-use crate::code::{Problem, Then};
+use crate::code::{Code, Problem, Then};
 use crate::metrics::Transport;
 use crate::serve::body::Body;
 use crate::worker::Worker;
@@ -28,18 +30,23 @@ use std::time::Duration;
 pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
     let ask = match Ask::parse(&worker.hub, uri, headers) {
         Ok(ask) => ask,
-        Err(problem) => return refuse(worker, &problem),
+        Err(problem) => return refuse(worker, &begin::refused(worker, problem)),
     };
     match ask.transport {
         Transport::Sse => sse::answer(worker, ask).await,
-        Transport::LongPoll | Transport::Poll | Transport::WebSocket => batch::answer(worker, ask).await,
+        Transport::LongPoll | Transport::Poll => batch::answer(worker, ask).await,
+        Transport::WebSocket => {
+            let message = "the request for an upgrade is none that a WebSocket begins with";
+            refuse(worker, &begin::refused(worker, Problem::new(Code::BadParameter, message)))
+        }
     }
 }
 
 /// The answer to a request for the stream that cannot be served at all, such as for want of room.
 pub(crate) fn turn_away(worker: &Worker, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
+    worker.counters.ended(problem.code).increment();
     match ask::transport(headers, None) {
-        Transport::Sse => sse::turn_away(worker, problem),
+        Transport::Sse => sse::not_served(worker, problem),
         _ => refuse(worker, problem),
     }
 }

@@ -24,22 +24,21 @@ use std::task::{Context, Poll};
 /// Answers a request for an event stream.
 pub(super) async fn answer(worker: &Rc<Worker>, ask: Ask) -> Response<Body> {
     let begun = async {
-        let identity = begin::identify(&worker.hub, ask.token.as_deref())?;
+        let identity = begin::identify(worker, ask.token.as_deref())?;
         begin::begin(worker, &ask, identity).await
     };
     match begun.await {
         Ok(begun) => respond(Body::stream(EventStream::new(worker.counters.clone(), begun))),
-        Err(problem) => turn_away(worker, &problem),
+        Err(problem) => not_served(worker, &problem),
     }
 }
 
 /// The answer where there is no stream. An `EventSource` gives up for good at any status but 200: that is right where
 /// trying again would end the same way, and only there.
-pub(super) fn turn_away(worker: &Worker, problem: &Problem) -> Response<Body> {
+pub(super) fn not_served(worker: &Worker, problem: &Problem) -> Response<Body> {
     if problem.code.then() != Then::Reconnect {
         return refuse(worker, problem);
     }
-    worker.counters.ended(problem.code).increment();
     let mut events = BytesMut::new();
     events.put(envelope::retry_line(delay()));
     events.put(envelope::event("close", None, &envelope::close(problem, retry(problem))));

@@ -163,6 +163,12 @@ impl Client {
         upgrade::upgrade(self, io, head, report).await
     }
 
+    /// Connects without the opening handshake: name look-up, TCP, for `wss://` TLS. The transport for something else than
+    /// a WebSocket, such as an HTTP request to the same server.
+    pub async fn open(&self) -> Result<Stream, ConnectError> {
+        connect::connect(self, &mut Report::default()).await
+    }
+
     /// Does the opening handshake on a transport that is connected already: a tunnel, a Unix socket, a pipe in a test.
     /// TLS, if there is any, is the transport's own; of the deadlines only [`HeadLimits::timeout`] counts.
     pub async fn upgrade<S>(&self, io: S) -> Result<WebSocket<S>, ConnectError>

@@ -3,7 +3,8 @@
 mod json;
 mod screen;
 
-pub(super) use screen::{Colours, described, milliseconds, visible};
+pub(crate) use screen::{Colours, visible};
+pub(super) use screen::{described, milliseconds};
 
 use crate::exit::Outcome;
 use sockeye::{Closed, Event, Message};

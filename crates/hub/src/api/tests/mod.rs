@@ -213,3 +213,42 @@ async fn a_parameter_that_nobody_knows_is_refused_everywhere() {
         assert!(refused.message().starts_with(r#"unknown parameter "chanel""#), "{}", refused.message());
     }
 }
+
+/// An example of `docs/protocol.md`.
+fn documented(name: &str) -> Value {
+    let page = include_str!("../../../../../docs/protocol.md");
+    let (_, rest) = page.split_once(&format!("<!-- answer {name} -->\n```json\n")).unwrap();
+    serde_json::from_str(rest.split_once("\n```").unwrap().0).unwrap()
+}
+
+/// Every value made one of its type, so that only the names and types are compared.
+fn shape(json: &Value) -> Value {
+    match json {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Array(values) => values.iter().map(shape).collect(),
+        Value::String(_) => "".into(),
+        Value::Number(_) => 0.into(),
+        Value::Bool(_) => false.into(),
+        Value::Null => Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn the_answers_of_the_document_are_these() {
+    let worker = worker(|_| {});
+    running(&worker, async {
+        let batch = r#"{"commands":[{"channel":"a","data":1},{"channel":"a"}]}"#;
+        let answers = [
+            ("results", post(&worker, "/api/batch", batch).await.json()),
+            ("channels", get(&worker, "/api/channels").await.json()),
+            ("disconnected", post(&worker, "/api/disconnect?user=alice", "").await.json()),
+            ("info", get(&worker, "/api/info").await.json()),
+            ("health", answer(health()).await.json()),
+            ("ready", answer(ready(&worker)).await.json()),
+        ];
+        for (name, made) in answers {
+            assert_eq!((shape(&made), &made["type"]), (shape(&documented(name)), &name.into()));
+        }
+    })
+    .await;
+}

@@ -16,9 +16,9 @@ pub(super) fn token(claims: &str) -> String {
     Signer::new(&key).unwrap().sign(&claims).unwrap()
 }
 
-/// `POST /publish` by a client from somewhere.
-async fn client(worker: &Worker, request: Request<Full<Bytes>>) -> Answer {
-    answer(publish(worker, [192, 0, 2, 1].into(), request).await).await
+/// A client's request from somewhere.
+pub(super) async fn client(worker: &Worker, request: Request<Full<Bytes>>) -> Answer {
+    answer(handle_client(worker, [192, 0, 2, 1].into(), request).await).await
 }
 
 /// `POST /publish` with a token.
@@ -394,4 +394,32 @@ async fn a_sender_publishes_so_many_messages_and_bytes_per_second() {
     tokio::time::advance(Duration::from_secs(1)).await;
     publish(100).await.position();
     assert_eq!(publish(1).await.code(), Code::RateLimited);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_without_an_id_count_by_their_user_or_their_address() {
+    let worker = worker(|settings| {
+        guarded(settings);
+        settings.auth.anonymous = true;
+        settings.default_namespace.publish = crate::settings::Access::Anyone;
+        settings.limits.messages_per_second = 1;
+    });
+    let publish = |address: &str, user: Option<&str>| {
+        let mut asked = request("POST", "/publish?channel=a", "1");
+        if let Some(user) = user {
+            let token = token(&format!(r#"{{"sub":"{user}"}}"#));
+            asked = header(asked, "authorization", &format!("Bearer {token}"));
+        }
+        let (worker, address) = (&worker, address.parse().unwrap());
+        async move { answer(handle_client(worker, address, asked).await).await.status }
+    };
+    assert_eq!(publish("192.0.2.1", None).await, 200);
+    assert_eq!(publish("192.0.2.1", None).await, 429);
+    assert_eq!(publish("192.0.2.2", None).await, 200);
+    assert_eq!(publish("2001:db8::1", None).await, 200);
+    assert_eq!(publish("2001:db8::ffff:1", None).await, 429);
+    assert_eq!(publish("2001:db8:0:1::1", None).await, 200);
+    assert_eq!(publish("192.0.2.1", Some("alice")).await, 200);
+    assert_eq!(publish("192.0.2.3", Some("alice")).await, 429);
+    assert_eq!(publish("192.0.2.1", Some("bob")).await, 200);
 }

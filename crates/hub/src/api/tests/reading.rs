@@ -111,6 +111,57 @@ async fn one_publication_is_always_told() {
 }
 
 #[tokio::test]
+async fn clients_read_with_their_token() {
+    let worker = worker(|settings| {
+        guarded(settings);
+        settings.default_namespace.presence = true;
+    });
+    let position = publish(&worker, "a", 2).await.pop().unwrap();
+    publish(&worker, "b", 1).await;
+    let token = publishing::token(r#"{"sub":"alice","channels":["a"]}"#);
+    let client = |address: &str| {
+        let asked = request("GET", &format!("{address}&token={token}"), "");
+        publishing::client(&worker, asked)
+    };
+    let history = client("/history?channel=a&reverse=true&limit=1").await.json();
+    assert_eq!((data(&history), &history["position"]), (vec![1], &position.into()));
+    let presence = client("/presence?channel=a").await.json();
+    assert_eq!(presence, json!({"type": "presence", "channel": "a", "members": []}));
+    for denied in ["/history?channel=b", "/presence?channel=b", "/history?channel=@bob"] {
+        assert_eq!(client(denied).await.code(), Code::NotPermitted, "{denied}");
+    }
+    for (wrong, code) in [
+        ("/history?limit=1", Code::BadParameter),
+        ("/history?channel=a&limit=1001", Code::BadParameter),
+        ("/history?channel=a&key=1", Code::BadParameter),
+        ("/presence?channel=a&limit=1", Code::BadParameter),
+        ("/history?channel=a&since=x", Code::BadCursor),
+        ("/other?channel=a", Code::NotFound),
+    ] {
+        assert_eq!(client(wrong).await.code(), code, "{wrong}");
+    }
+    let nobody = publishing::client(&worker, request("GET", "/history?channel=a", "")).await;
+    assert_eq!(nobody.code(), Code::TokenRequired);
+    let posted = publishing::client(&worker, request("POST", "/history?channel=a", "")).await;
+    assert_eq!(
+        (posted.code(), &posted.headers["allow"]),
+        (Code::MethodNotAllowed, &"GET, HEAD".parse().unwrap())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_read_no_faster_than_they_may_send() {
+    let worker = worker(|settings| settings.limits.messages_per_second = 2);
+    let ask = |address: &str| publishing::client(&worker, request("GET", address, ""));
+    assert_eq!(ask("/history?channel=a").await.status, 200);
+    assert_eq!(ask("/presence?channel=chat:a").await.status, 200);
+    assert_eq!(ask("/history?channel=a").await.code(), Code::RateLimited);
+    assert_eq!(ask("/presence?channel=chat:a").await.code(), Code::RateLimited);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(ask("/history?channel=a").await.status, 200);
+}
+
+#[tokio::test]
 async fn channels_are_listed_with_what_they_have() {
     let worker = worker(|_| {});
     publish(&worker, "a", 3).await;

@@ -33,6 +33,8 @@ pub(super) async fn a_lease_for_a_time_is_prolonged(subject: Subject) {
     subject.subscribe(&inbox).await;
     let lease = Lease::For(LINGER, Announce::Yes);
     subject.join("ann", lease).await;
+    subject.leave("ann", Duration::ZERO).await;
+    assert_eq!(subject.members().await, ["ann"], "only a held lease is left");
     subject.wait(IN_TIME).await;
     subject.join("ann", lease).await;
     subject.wait(IN_TIME).await;

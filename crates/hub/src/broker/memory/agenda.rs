@@ -49,3 +49,24 @@ impl<K: Ord + Copy> Agenda<K> {
         self.notes.pop_first()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_has_one_note_the_lowest() {
+        let (mut agenda, mut a, mut b) = (Agenda::default(), None, None);
+        let names = ["a", "b"].map(|name| name.parse::<Channel>().unwrap());
+        for key in [5, 7, 3, 4] {
+            agenda.note(&names[0], &mut a, Some(key));
+        }
+        agenda.note(&names[1], &mut b, Some(4));
+        agenda.note(&names[1], &mut b, None);
+        assert_eq!((a, b, agenda.notes.len()), (Some(3), Some(4), 2));
+        assert_eq!((agenda.first(), agenda.take_first(2)), (Some(3), None));
+        assert_eq!(agenda.take_first(3), Some((3, names[0].clone())));
+        agenda.forget(&names[1], &mut b);
+        assert_eq!((b, agenda.first(), agenda.take_first(9)), (None, None, None));
+    }
+}

@@ -26,7 +26,9 @@ struct Key {
 }
 
 impl Keys {
-    /// What a key counts in the budget, beside its bytes: its places in the map and in the order.
+    /// What it counts in the budget that there are keys at all.
+    pub(super) const ANY: usize = 256;
+    /// What each key counts, beside its bytes: its places in the map and in the order.
     pub(super) const OVERHEAD: usize = 192;
 
     /// The offset of the publication that came with this key.
@@ -64,7 +66,7 @@ impl Keys {
 
     /// What they weigh.
     pub(super) fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |known| known.bytes)
+        self.0.as_ref().map_or(0, |known| Self::ANY + known.bytes)
     }
 
     /// The age of the oldest.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One channel. Time is an argument; whoever has it exclusively calls [`Log::expire`] before anything else.
+/// One channel. Time is an argument; [`Log::begin`] comes before every use.
 #[derive(Debug)]
 pub(super) struct Log {
     channel: Channel,
@@ -78,8 +78,9 @@ impl Log {
         }
     }
 
-    /// It is used now: what is appended has this age.
-    pub(super) fn touch(&mut self, age: Age) {
+    /// It is used now: what has expired is gone, and what is appended has this age.
+    pub(super) fn begin(&mut self, now: Instant, age: Age) {
+        self.expire(now);
         self.used = age;
     }
 

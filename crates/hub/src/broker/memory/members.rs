@@ -30,7 +30,9 @@ struct Presence {
 }
 
 impl Members {
-    /// What a member counts in the budget, beside the bytes of its texts.
+    /// What it counts in the budget that there are members at all.
+    pub(super) const ANY: usize = 768;
+    /// What each member counts, beside the bytes of its texts.
     pub(super) const OVERHEAD: usize = 256;
 
     /// Adds a lease; answers who is to be announced.
@@ -108,7 +110,7 @@ impl Members {
 
     /// What they weigh.
     pub(super) fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |present| present.bytes)
+        self.0.as_ref().map_or(0, |present| Self::ANY + present.bytes)
     }
 
     /// Nobody's time is up before this.

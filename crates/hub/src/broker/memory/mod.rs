@@ -11,7 +11,7 @@ mod log;
 mod members;
 mod shard;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::{
     Broker, BrokerError, ChannelInfo, Draft, Inbox, Lease, Member, Page, Published, Read, Reply, Top, Usage,

@@ -52,8 +52,7 @@ impl Shard {
             let log = Box::new(Log::new(channel.clone(), self.epoch, *floor));
             logs.entry(channel.clone()).or_insert(log)
         };
-        log.expire(now);
-        log.touch(self.budget.tick());
+        log.begin(now, self.budget.tick());
         let answer = act(log);
         self.settle(books, log);
         answer
@@ -69,8 +68,7 @@ impl Shard {
         let mut state = self.lock();
         let State { logs, books, .. } = &mut *state;
         let log = logs.get_mut(channel)?;
-        log.expire(now);
-        log.touch(self.budget.tick());
+        log.begin(now, self.budget.tick());
         let answer = act(log);
         self.settle(books, log);
         Some(answer)

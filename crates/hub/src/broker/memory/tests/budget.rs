@@ -116,16 +116,16 @@ fn who_is_followed_or_present_is_not_evicted() {
 
 #[test]
 fn keys_are_bounded_too() {
-    let key = Keys::OVERHEAD + 4;
-    let broker = MemoryBroker::with_epoch(CHANNEL + 10 * key, EPOCH);
+    let full = CHANNEL + Keys::ANY + 10 * (Keys::OVERHEAD + 4);
+    let broker = MemoryBroker::with_epoch(full, EPOCH);
     let publish =
         |n: usize| now(broker.publish(Draft { key: Some(format!("{n:04}").into()), ..draft("a", 100, 0) }));
     for n in 0..10 {
         publish(n);
     }
-    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (CHANNEL + 10 * key, 0));
+    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (full, 0));
     publish(10);
-    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (CHANNEL + 10 * key, 1));
+    assert_eq!((broker.usage().bytes, broker.usage().evicted_keys), (full, 1));
     assert!(publish(1).is_duplicate);
     assert!(!publish(0).is_duplicate, "the oldest key had to go");
 }
@@ -147,6 +147,37 @@ async fn what_has_expired_is_not_counted_as_evicted() {
 }
 
 #[test]
+fn nothing_takes_more_memory_than_it_counts() {
+    let broker = MemoryBroker::with_epoch(usize::MAX, EPOCH);
+    let inbox = Arc::new(Inbox::new(1));
+    let use_it: [&dyn Fn(&str); 5] = [
+        &|name| _ = read(&broker, name, Since::Now),
+        &|name| _ = publish(&broker, name),
+        &|name| {
+            let key = Some(format!("key of {name}").into());
+            now(broker.publish(Draft { key, ..draft(name, 0, 0) }));
+        },
+        &|name| _ = now(broker.subscribe(&channel(name), &inbox)),
+        &|name| {
+            let member = Arc::new(Member { client: name.into(), user: Some(name.into()), info: None });
+            now(broker.join(&channel(name), &member, Lease::For(HOUR, Announce::No)));
+            now(broker.join(&channel("all"), &member, Lease::Held(Announce::No)));
+        },
+    ];
+    let mut taken = 0;
+    for (index, use_it) in use_it.iter().enumerate() {
+        let names = (0..3_000).map(|n| format!("room:{n:05}"));
+        let info = allocation_counter::measure(|| names.for_each(|name| use_it(&name)));
+        taken += info.bytes_current;
+        let counted = broker.usage().bytes;
+        assert!(
+            taken <= i64::try_from(counted).unwrap(),
+            "step {index}: {taken} bytes are counted as {counted}"
+        );
+    }
+}
+
+#[test]
 fn threads_keep_within_the_budget() {
     const THREADS: usize = 4;
     let limit = 50 * (CHANNEL + PUBLICATION);
@@ -160,7 +191,7 @@ fn threads_keep_within_the_budget() {
                     let key = (n % 3 == 0).then(|| format!("{thread} {n}").into());
                     now(broker.publish(Draft { key, ..draft(&name, n % 100, n % 5) }));
                     // What the others are just adding may be on top.
-                    let most = limit + THREADS * (CHANNEL + 2 + PUBLICATION + 2 * Keys::OVERHEAD);
+                    let most = limit + THREADS * (CHANNEL + 2 + PUBLICATION + Keys::ANY + 2 * Keys::OVERHEAD);
                     assert!(broker.usage().bytes <= most);
                 }
             });

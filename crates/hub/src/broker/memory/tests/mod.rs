@@ -1,7 +1,10 @@
 mod budget;
+mod delayed;
 mod history;
 mod model;
 mod oracle;
+
+pub(crate) use delayed::Delayed;
 
 use super::*;
 use crate::broker::{Retention, contract};
@@ -41,4 +44,16 @@ fn now<T: Unpin>(reply: Reply<Result<T, BrokerError>>) -> T {
         Reply::Now(Some(answer)) => answer.unwrap(),
         other => panic!("not there: {other:?}"),
     }
+}
+
+#[test]
+fn every_start_is_an_epoch_of_its_own() {
+    let seconds = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let epoch = || now(MemoryBroker::new(0).subscribe(&channel("a"), &Arc::new(Inbox::new(1)))).epoch;
+    let (before, epochs, after) = (seconds(), [(); 8].map(|()| epoch()), seconds());
+    assert!(epochs.iter().all(|epoch| (before..=after).contains(&(epoch.0 >> 20))), "the time is in it");
+    assert!(epochs.iter().any(|epoch| *epoch != epochs[0]), "and chance");
+    assert!(
+        epochs.iter().any(|epoch| epoch.0 & 0x3ff != 0) && epochs.iter().any(|epoch| epoch.0 & 0xf_fc00 != 0)
+    );
 }

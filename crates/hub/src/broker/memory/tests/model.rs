@@ -181,10 +181,12 @@ impl Known {
     fn bytes(&self) -> usize {
         let entries = self.kept.iter().chain(self.keys.iter().map(|(_, entry)| entry));
         let followers = self.followers.iter().filter(|&&times| times > 0).count();
+        let keys = if self.keys.is_empty() { 0 } else { Keys::ANY };
         // The member is called `m`.
-        let members = if self.held > 0 { Members::OVERHEAD + 2 } else { 0 };
+        let members = if self.held > 0 { Members::ANY + Members::OVERHEAD + 2 } else { 0 };
         entries.map(|entry| entry.bytes).sum::<usize>()
             + followers * Log::FOLLOWER
+            + keys
             + members
             + Log::OVERHEAD
             + 1

@@ -1,135 +1,35 @@
-//! A WebSocket of the stream: one task that hands out what its session has and takes requests, in one loop.
+//! An open WebSocket: one task that hands out what its session has and takes requests, in one loop.
 
-use super::allowance::Allowance;
-use super::ask::Ask;
-use super::begin::{self, Begun};
-use super::requests;
-use crate::code::{Code, Problem};
-use crate::envelope::{self, Asked, BadRequest, Request};
-use crate::identity::Identity;
+use super::{BINARY, count_received, own, parse, refuse};
+use crate::code::Code;
+use crate::envelope;
 use crate::metrics::Transport;
 use crate::session::{Departure, Entry, Session};
-use crate::settings;
-use crate::worker::Worker;
+use crate::stream::allowance::Allowance;
+use crate::stream::requests;
 use bytes::Bytes;
-use sockeye::{Cause, CloseCode, Compress, Deadline, Message, Prepared, Text, WebSocket};
+use sockeye::{Cause, CloseCode, Compress, Deadline, Message, Prepared, WebSocket};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The subprotocol in which everything is text, and which holds where none is agreed on.
-pub(crate) const JSON: &str = "sockeye.json.v1";
-/// The subprotocol in which binary payloads are binary messages.
-pub(crate) const BINARY: &str = "sockeye.bin.v1";
-
 /// Which subprotocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     Json,
     Binary,
 }
 
-/// What the library is to bound: a message has room for any publication as base64, and for any token.
-pub(crate) fn limits(limits: &settings::Limits) -> sockeye::Limits {
-    /// For the names and the fields around a payload.
-    const AROUND: usize = 4 << 10;
-    let mut bounds = sockeye::Limits::default();
-    bounds.max_message = (limits.publication.div_ceil(3) * 4).max(limits.token) + AROUND;
-    bounds
-}
-
-/// Serves a connection until it ends. What it needs to begin is on the heap while it begins, and what it needs to go on
-/// is too: the task that awaits this stays small.
-pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Future<Output = ()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let opening = Box::pin(open(worker, ws, ask));
-    async move {
-        let Some(connection) = opening.await else { return };
-        connection.await;
-    }
-}
-
-/// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
-pub(crate) async fn turn_away<S>(worker: &Worker, mut ws: WebSocket<S>, problem: &Problem)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    worker.counters.ended(problem.code).increment();
-    // How it ends no longer matters, and the library's deadline bounds it.
-    let _ = ws.close(CloseCode::new(problem.code.number()), &problem.message).await;
-}
-
-async fn open<S>(worker: Rc<Worker>, mut ws: WebSocket<S>, ask: Ask) -> Option<Box<Connection<S>>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut allowance = Allowance::new();
-    let begun = async {
-        let (identity, answer) = match begin::identify(&worker.hub, ask.token.as_deref()) {
-            Ok(identity) => (identity, None),
-            Err(problem) if problem.code == Code::TokenRequired => {
-                Box::pin(first_message(&worker, &mut ws, &mut allowance)).await?
-            }
-            Err(problem) => return Err(Some(problem)),
-        };
-        Ok((begin::begin(&worker, &ask, identity).await.map_err(Some)?, answer))
-    };
-    match begun.await {
-        Ok((Begun { session, open, mut refused, .. }, answer)) => {
-            refused.insert(0, open);
-            refused.extend(answer);
-            Some(Box::new(Connection::new(session, ws, refused, allowance)))
-        }
-        Err(problem) => {
-            turn_away(&worker, ws, &problem?).await;
-            None
-        }
-    }
-}
-
-/// Waits for the message that says who the client is. Fails without a problem where the connection has ended.
-async fn first_message<S>(
-    worker: &Worker,
-    ws: &mut WebSocket<S>,
-    allowance: &mut Allowance,
-) -> Result<(Identity, Option<Bytes>), Option<Problem>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let limits = &worker.hub.settings.limits;
-    let token = async {
-        loop {
-            let Ok(Some(message)) = ws.recv().await else { return Err(None) };
-            count_received(worker, &message);
-            if !allowance.admits(message.len(), limits) {
-                return Err(Some(Code::Flooding.into()));
-            }
-            let problem = match parse(&message, Format::Json) {
-                Ok(Request { id, ask: Asked::Token { token } }) => {
-                    let identity = worker.hub.authority.verify(&token).map_err(Some)?;
-                    let answer = envelope::token(id, identity.user.as_deref(), identity.expires);
-                    return Ok((identity, id.map(|_| answer)));
-                }
-                Ok(Request { id, .. }) => BadRequest { id, problem: Code::TokenRequired.into() },
-                Err(bad) => bad,
-            };
-            let error = own(refuse(worker, &problem));
-            if ws.feed_prepared(&error).await.is_err() {
-                return Err(None);
-            }
-        }
-    };
-    tokio::time::timeout(limits.token_wait, token)
-        .await
-        .unwrap_or_else(|_| Err(Some(Code::TokenRequired.into())))
+/// What a connection that has begun is to be told first, and its session.
+pub(super) struct First {
+    pub(super) session: Rc<Session>,
+    pub(super) messages: Vec<Bytes>,
 }
 
 /// An open connection: the future that serves it.
-struct Connection<S> {
+pub(super) struct Connection<S> {
     session: Rc<Session>,
     ws: WebSocket<S>,
     format: Format,
@@ -180,9 +80,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(session: Rc<Session>, ws: WebSocket<S>, first: Vec<Bytes>, allowance: Allowance) -> Self {
+    pub(super) fn new(first: First, ws: WebSocket<S>, allowance: Allowance) -> Self {
+        let First { session, messages } = first;
         let format = if ws.subprotocol() == Some(BINARY) { Format::Binary } else { Format::Json };
-        let answers = first.into_iter();
+        let answers = messages.into_iter();
         Self { session, ws, format, stage: Stage::Open, allowance, request: None, answers, next: None }
     }
 
@@ -319,33 +220,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         self.session.close(departure);
     }
-}
-
-fn parse(message: &Message, format: Format) -> Result<Request, BadRequest> {
-    match (message, format) {
-        (Message::Text(text), _) => Request::parse(text),
-        (Message::Binary(frame), Format::Binary) => Request::parse_binary(frame),
-        (Message::Binary(_), Format::Json) => {
-            let message = format_args!("binary messages need the subprotocol {BINARY}");
-            Err(BadRequest { id: None, problem: Problem::new(Code::BadEnvelope, message) })
-        }
-    }
-}
-
-fn refuse(worker: &Worker, bad: &BadRequest) -> Bytes {
-    worker.counters.errors.increment();
-    envelope::error(&bad.problem, bad.id, None)
-}
-
-fn count_received(worker: &Worker, message: &Message) {
-    let counters = worker.counters.transport(Transport::WebSocket);
-    counters.messages_received.increment();
-    counters.bytes_received.add(message.len() as u64);
-}
-
-/// A message for this client alone. It may carry secrets beside what others can choose, so it is not compressed.
-fn own(message: Bytes) -> Prepared {
-    // Ours, so it is UTF-8.
-    let message = Text::try_from(message).map_or_else(|error| error.to_string().into(), Message::text);
-    Prepared::with(message, Compress::Never)
 }

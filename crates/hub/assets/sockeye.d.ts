@@ -1,0 +1,1 @@
+../../../js/sockeye.d.ts

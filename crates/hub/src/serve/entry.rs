@@ -1,0 +1,253 @@
+//! A connection's way in: tuned, under TLS where there is TLS, and sent on by its first bytes.
+//!
+//! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
+//! what was needed here.
+
+use super::admission::refusal;
+use super::gate::Pass;
+use super::head::{self, First};
+use super::listen::Socket;
+use super::rewind::Rewind;
+use super::site::{Serves, Site};
+use super::{http, websocket};
+use crate::code::{Code, Problem};
+use crate::worker::Worker;
+use bytes::BytesMut;
+use socket2::SockRef;
+use sockeye::Stream;
+use std::cell::Cell;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// How long the head of the first request may take.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long that of a connection may take that comes when the server drains.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How long bytes may stay unacknowledged before the kernel gives the connection up: so a client that has vanished
+/// from its event stream is found.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a worker's connections have in common.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) site: Arc<Site>,
+    pub(super) worker: Rc<Worker>,
+    /// Whether the server still serves.
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// What the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It serves.
+    Serving,
+    /// It sends everyone away.
+    Draining,
+}
+
+/// A connection on its way from the acceptor to a worker.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) socket: Socket,
+    pub(super) peer: IpAddr,
+    pub(super) serves: Serves,
+    pub(super) pass: Pass,
+    /// Why it is not served.
+    pub(super) refused: Option<Code>,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) peer: IpAddr,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    pub(super) serves: Serves,
+    pub(super) refused: Option<Code>,
+    /// Its place, as long as this is there.
+    _pass: Pass,
+    /// Streams that were begun on it; the first came with the connection.
+    pub(super) streams: Cell<u32>,
+}
+
+impl Door {
+    /// Ready when a connection that has asked for nothing yet need not be awaited any longer.
+    async fn too_late(&self) {
+        self.draining().await;
+        tokio::time::sleep(LAST_REQUEST).await;
+    }
+
+    /// Ready when everyone is sent away.
+    pub(super) async fn draining(&self) {
+        let mut phase = self.phase.clone();
+        let _ = phase.wait_for(|&phase| phase == Phase::Draining).await; // without a server it is over too
+    }
+}
+
+/// The task of a connection that was accepted.
+pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
+    let Arrival { socket, peer, serves, pass, refused } = arrival;
+    let (scheme, streams) = ("http", Cell::new(0));
+    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams };
+    match socket {
+        Socket::Tcp(tcp) => {
+            let Ok(tcp) = adopt(tcp) else { return };
+            let stream = match door.site.tls_for(serves) {
+                None => Stream::from(tcp),
+                Some(tls) => {
+                    visit.scheme = "https";
+                    let Ok(stream) = tls.accept(tcp).await else { return };
+                    stream
+                }
+            };
+            meet(door, stream, visit).await;
+        }
+        Socket::Unix(unix) => {
+            let Ok(unix) = UnixStream::from_std(unix) else { return };
+            meet(door, unix, visit).await;
+        }
+    }
+}
+
+/// Makes the socket one of this thread's runtime. Answers leave whole: waiting for more would only delay them.
+fn adopt(tcp: std::net::TcpStream) -> io::Result<TcpStream> {
+    tcp.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(&tcp).set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN))?;
+    TcpStream::from_std(tcp)
+}
+
+/// Sends a connection where its first bytes say.
+pub(super) async fn meet<S>(door: Rc<Door>, mut io: S, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut read = BytesMut::new();
+    let first = tokio::time::timeout(HEAD_DEADLINE, head::read(&mut io, &mut read));
+    let first = tokio::select! {
+        biased;
+        first = first => first,
+        () = door.too_late() => return,
+    };
+    match first {
+        Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
+        Ok(Ok(First::Http1)) => http::serve1(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Ok(First::Http2)) => http::serve2(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Err(_)) => {} // it is gone
+        Err(_) if read.is_empty() => {}
+        Err(_) => {
+            let problem = Problem::new(Code::Silent, "the request did not come in time");
+            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::MemoryBroker;
+    use crate::hub::Hub;
+    use crate::serve::gate::{Entry, Peer};
+    use crate::settings::Settings;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::task::{LocalSet, spawn_local};
+    use tokio::time::Instant;
+
+    /// Runs a client against a server whose time is the test's.
+    async fn visit(client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>)) {
+        let settings = Settings::default();
+        let broker = Arc::new(MemoryBroker::new(settings.limits.history));
+        let site = Arc::new(Site::new(Hub::new(settings, broker).unwrap()).unwrap());
+        let (sender, phase) = watch::channel(Phase::Serving);
+        let door = Rc::new(Door { worker: Worker::new(site.hub.clone()), site, phase });
+        let Entry::Open(pass) = door.site.gate.connect(Peer::Proxy, Instant::now()) else { panic!("full") };
+        let (near, far) = duplex(1 << 16);
+        let visit = Visit {
+            peer: Ipv4Addr::LOCALHOST.into(),
+            scheme: "http",
+            serves: Serves::Everything,
+            refused: None,
+            _pass: pass,
+            streams: Cell::new(0),
+        };
+        let serving = async move {
+            spawn_local(meet(door, far, visit));
+            client(near, sender).await;
+        };
+        LocalSet::new().run_until(serving).await;
+    }
+
+    async fn rest(mut io: DuplexStream) -> String {
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_ten_seconds_however_slowly_it_comes() {
+        visit(async |mut io, _phase| {
+            let began = Instant::now();
+            let mut head = b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\n".iter().cycle();
+            // One byte a second, and never an end.
+            while began.elapsed() < HEAD_DEADLINE - Duration::from_secs(1) {
+                io.write_all(&[*head.next().unwrap()]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let answer = rest(io).await;
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+            assert!(answer.contains("\"code\":4002"), "{answer}");
+            assert_eq!(began.elapsed(), HEAD_DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_gets_no_answer() {
+        visit(async |io, _phase| {
+            let began = Instant::now();
+            assert_eq!(rest(io).await, "");
+            assert_eq!(began.elapsed(), HEAD_DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_a_moment_for_what_is_on_its_way() {
+        visit(async |io, phase| {
+            phase.send_replace(Phase::Draining);
+            let began = Instant::now();
+            assert_eq!(rest(io).await, "");
+            assert_eq!(began.elapsed(), LAST_REQUEST);
+        })
+        .await;
+        visit(async |mut io, phase| {
+            phase.send_replace(Phase::Draining);
+            tokio::time::sleep(LAST_REQUEST / 2).await;
+            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+            let answer = rest(io).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_has_its_time_for_the_next_head() {
+        visit(async |mut io, _phase| {
+            let began = Instant::now();
+            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea").await.unwrap();
+            let answer = rest(io).await;
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+            assert_eq!(began.elapsed(), Duration::from_secs(75));
+        })
+        .await;
+    }
+}

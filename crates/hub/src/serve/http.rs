@@ -1,0 +1,113 @@
+//! Connections that speak HTTP: hyper reads and writes, the table of routes answers.
+
+use super::body::Body;
+use super::entry::{Door, Visit};
+use super::rewind::Rewind;
+use super::routes;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Bytes of a head, and of what is read or written at once.
+const BUFFER: usize = 16 << 10;
+
+/// The same of an HTTP/2 request's headers.
+const HEADER_LIST: u32 = 16 << 10;
+
+/// Header lines of a request.
+const MAX_HEADERS: usize = 100;
+
+/// How long a kept-alive connection may take from one answer to the end of the next head, silence included: longer
+/// than proxies keep theirs (nginx 60 s), so that it is they who close.
+const NEXT_HEAD: Duration = Duration::from_secs(75);
+
+/// Requests at once on an HTTP/2 connection.
+const STREAMS: u32 = 100;
+
+/// Bytes that a client may send ahead on a stream, and on all together.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+
+/// Silence after which an HTTP/2 client is asked whether it is there, and how long it may take to answer.
+const PING_AFTER: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
+
+/// Serves HTTP/1.1 until the connection ends.
+pub(super) async fn serve1<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = Answering { door: door.clone(), visit: Rc::new(visit) };
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
+    builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
+    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+    finish(door, pin!(connection), http1::UpgradeableConnection::graceful_shutdown).await;
+}
+
+/// Serves HTTP/2 until the connection ends.
+pub(super) async fn serve2<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = Answering { door: door.clone(), visit: Rc::new(visit) };
+    let mut builder = http2::Builder::new(Local);
+    builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    builder.keep_alive_interval(PING_AFTER).keep_alive_timeout(PONG_WITHIN);
+    builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    builder.max_send_buf_size(BUFFER).max_header_list_size(HEADER_LIST);
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    finish(door, pin!(connection), http2::Connection::graceful_shutdown).await;
+}
+
+/// Answers one request after the other. An answer's future is on the heap while it is in the making: an event stream
+/// that goes on for hours has no room for it.
+#[derive(Debug)]
+struct Answering {
+    door: Rc<Door>,
+    visit: Rc<Visit>,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (door, visit) = (self.door.clone(), self.visit.clone());
+        Box::pin(async move { Ok(routes::answer(&door, &visit, request).await) })
+    }
+}
+
+/// Runs the connection to its end; when the server drains, it ends behind what it is answering.
+async fn finish<C: Future>(door: &Door, mut connection: Pin<&mut C>, shut_down: impl FnOnce(Pin<&mut C>)) {
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return, // however it ended, it is over
+        () = door.draining() => {}
+    }
+    shut_down(connection.as_mut());
+    connection.await;
+}
+
+/// Runs what belongs to a connection on its own thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

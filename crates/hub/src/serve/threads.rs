@@ -1,0 +1,100 @@
+//! The workers' threads, each with a runtime of its own.
+
+use super::entry::{Arrival, Door, Phase, enter};
+use super::error::ServeError;
+use super::site::Site;
+use crate::worker::Worker;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Connections that may wait for one worker.
+const QUEUE: usize = 256;
+
+/// The threads; each new connection goes to the next.
+#[derive(Debug)]
+pub(super) struct Threads {
+    all: Vec<Thread>,
+    next: AtomicUsize,
+    phase: watch::Sender<Phase>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    /// Dropped, it tells the thread to end.
+    queue: mpsc::Sender<Arrival>,
+    /// Told, by its end, when the thread is done.
+    done: oneshot::Receiver<()>,
+}
+
+impl Threads {
+    pub(super) fn start(site: &Arc<Site>) -> Result<Self, ServeError> {
+        let (phase, _) = watch::channel(Phase::Serving);
+        let count = site.hub.settings.threads.max(1);
+        let threads = (0..count).map(|number| Thread::start(number, site.clone(), phase.subscribe()));
+        let threads = threads.collect::<Result<_, _>>().map_err(ServeError::Threads)?;
+        Ok(Self { all: threads, next: AtomicUsize::new(0), phase })
+    }
+
+    /// Hands the connection to a worker.
+    pub(super) async fn serve(&self, arrival: Arrival) {
+        let next = self.next.fetch_add(1, Relaxed) % self.all.len();
+        let _ = self.all[next].queue.send(arrival).await; // a thread that has failed serves nobody
+    }
+
+    /// Has connections end as soon as they are not needed.
+    pub(super) fn drain(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Ends the threads, and cuts what is still connected.
+    pub(super) async fn stop(self) {
+        let (queues, done): (Vec<_>, Vec<_>) =
+            self.all.into_iter().map(|thread| (thread.queue, thread.done)).unzip();
+        drop(queues);
+        for done in done {
+            let _ = done.await; // its end is what is awaited
+        }
+    }
+}
+
+impl Thread {
+    fn start(number: usize, site: Arc<Site>, phase: watch::Receiver<Phase>) -> io::Result<Self> {
+        let (queue, arrivals) = mpsc::channel(QUEUE);
+        let (finished, done) = oneshot::channel::<()>();
+        let (started, start) = std::sync::mpsc::channel();
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Err(error) => drop(started.send(Err(error))),
+                Ok(runtime) => {
+                    let door = runtime.block_on(async { Door::open(site, phase) });
+                    drop(started.send(Ok(())));
+                    run(&runtime, &door, arrivals);
+                }
+            }
+            drop(finished);
+        })?;
+        start.recv().unwrap_or_else(|_| Err(io::Error::other("it ended at once")))?;
+        Ok(Self { queue, done })
+    }
+}
+
+/// Serves what comes through the queue until its other end is dropped.
+fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arrival>) {
+    runtime.block_on(async {
+        tokio::task::spawn_local(door.worker.clone().run());
+        while let Some(arrival) = arrivals.recv().await {
+            tokio::task::spawn_local(enter(door.clone(), arrival));
+        }
+    });
+}
+
+impl Door {
+    fn open(site: Arc<Site>, phase: watch::Receiver<Phase>) -> Rc<Self> {
+        let worker = Worker::new(site.hub.clone());
+        Rc::new(Self { site, worker, phase })
+    }
+}

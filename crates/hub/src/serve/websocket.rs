@@ -1,0 +1,109 @@
+//! How a WebSocket is opened: on a fresh connection by the library alone, on one that hyper serves by taking it over.
+
+use super::admission::{Admitted, STREAM, refusal};
+use super::entry::{Door, Visit};
+use super::site::Serves;
+use crate::code::{Code, Problem};
+use crate::serve::body::Body;
+use crate::settings::Settings;
+use crate::stream::{Ask, websocket};
+use bytes::BytesMut;
+use http::{HeaderMap, Request, Response, Uri};
+use hyper::body::Incoming;
+use sockeye::server::{OriginPolicy, Server, Subprotocols};
+use sockeye::{Deflate, WebSocket};
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How upgrades are accepted. Their origins were looked at before.
+pub(super) fn server(settings: &Settings) -> Server {
+    // Both are tokens: there is no error.
+    let subprotocols = Subprotocols::client_order([websocket::JSON, websocket::BINARY]).unwrap_or_default();
+    let server = Server::new().origin(OriginPolicy::any()).subprotocols(subprotocols);
+    let server = server.limits(websocket::limits(&settings.limits));
+    let mut namespaces = settings.namespaces.values().chain([&settings.default_namespace]);
+    let compresses = namespaces.any(|namespace| namespace.compression);
+    if compresses { server.deflate(Deflate::default()) } else { server }
+}
+
+/// Opens a WebSocket on a connection that begins with its request.
+pub(super) async fn direct<S>(door: &Rc<Door>, io: S, read: BytesMut, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Ok(handshake) = door.site.websockets.handshake_behind(io, read).await else { return };
+    match check(door, &visit, handshake.request()) {
+        Err(problem) => {
+            door.worker.counters.errors.increment();
+            let _ = handshake.reject(refusal(&problem)).await; // it may be gone by now
+        }
+        Ok(admitted) => {
+            let ask = ask(door, &admitted, handshake.request().uri(), handshake.request().headers());
+            if let Ok(ws) = handshake.accept().await {
+                open(door, ws, ask, (visit, admitted));
+            }
+        }
+    }
+}
+
+fn check(door: &Door, visit: &Visit, request: &sockeye::server::Request) -> Result<Admitted, Problem> {
+    let admitted = door.admit(visit, request.uri(), request.headers())?;
+    if request.path() != STREAM || visit.serves == Serves::Admin {
+        return Err(Code::NotFound.into());
+    }
+    Ok(admitted)
+}
+
+/// Opens a WebSocket on a connection that hyper serves: the answer, behind which the connection is taken over.
+pub(super) fn upgrade(
+    door: &Rc<Door>,
+    visit: &Rc<Visit>,
+    admitted: Admitted,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
+    let ask = ask(door, &admitted, request.uri(), request.headers());
+    match door.site.websockets.upgrade(&mut request) {
+        Err(rejection) => {
+            door.worker.counters.errors.increment();
+            rejection.into_response().map(Body::full)
+        }
+        Ok((response, upgrade)) => {
+            let (door, visit) = (door.clone(), visit.clone());
+            tokio::task::spawn_local(async move {
+                if let Ok(ws) = upgrade.await {
+                    open(&door, ws, ask, (visit, admitted));
+                }
+            });
+            response.map(|()| Body::empty())
+        }
+    }
+}
+
+/// What the client wants, or why it does not get it: a page would see no status, so it is told by the close code.
+fn ask(door: &Door, admitted: &Admitted, uri: &Uri, headers: &HeaderMap) -> Result<Ask, Problem> {
+    admitted.stream.as_ref().map_err(Clone::clone)?;
+    Ask::parse(&door.worker.hub, uri, headers)
+}
+
+/// Makes a task of the connection, which holds on to its pass.
+fn open<S>(door: &Door, ws: WebSocket<S>, ask: Result<Ask, Problem>, held: impl Sized + 'static)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let worker = door.worker.clone();
+    match ask {
+        Ok(ask) => {
+            let running = websocket::run(worker, ws, ask);
+            tokio::task::spawn_local(async move {
+                running.await;
+                drop(held);
+            });
+        }
+        Err(problem) => {
+            tokio::task::spawn_local(async move {
+                websocket::turn_away(&worker, ws, &problem).await;
+                drop(held);
+            });
+        }
+    }
+}

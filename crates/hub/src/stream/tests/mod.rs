@@ -1,0 +1,9 @@
+//! The transports from outside, over pipes in memory.
+
+mod batch;
+mod recovery;
+mod requests;
+mod slow;
+mod sse;
+mod tokens;
+mod websocket;

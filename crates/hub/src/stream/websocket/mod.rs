@@ -1,0 +1,186 @@
+//! WebSockets of the stream: how they begin, and how they are turned away. What an open one does is `connection`'s.
+
+mod connection;
+
+use connection::{Connection, First, Format};
+
+use super::allowance::Allowance;
+use super::ask::Ask;
+use super::begin::{self, Begun};
+use crate::code::{Code, Problem};
+use crate::envelope::{self, Asked, BadRequest, Request};
+use crate::identity::Identity;
+use crate::metrics::Transport;
+use crate::settings;
+use crate::worker::Worker;
+use bytes::Bytes;
+use sockeye::{CloseCode, Compress, Message, Prepared, Text, WebSocket};
+use std::future::Future;
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The subprotocol in which everything is text, and which holds where none is agreed on.
+pub(crate) const JSON: &str = "sockeye.json.v1";
+/// The subprotocol in which binary payloads are binary messages.
+pub(crate) const BINARY: &str = "sockeye.bin.v1";
+
+/// What the library is to bound: a message has room for any publication as base64, and for any token.
+pub(crate) fn limits(limits: &settings::Limits) -> sockeye::Limits {
+    /// For the names and the fields around a payload.
+    const AROUND: usize = 4 << 10;
+    let mut bounds = sockeye::Limits::default();
+    bounds.max_message = (limits.publication.div_ceil(3) * 4).max(limits.token) + AROUND;
+    bounds
+}
+
+/// Serves a connection until it ends. What it needs to begin is on the heap while it begins, and what it needs to go on
+/// is too: the task that awaits this stays small.
+pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Future<Output = ()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let opening = Box::pin(open(worker, ws, ask));
+    async move {
+        let Some(connection) = opening.await else { return };
+        connection.await;
+    }
+}
+
+/// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
+pub(crate) async fn turn_away<S>(worker: &Worker, ws: WebSocket<S>, problem: &Problem)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    worker.counters.ended(problem.code).increment();
+    close(ws, problem).await;
+}
+
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
+    // How it ends no longer matters, and the library's deadline bounds it.
+    let _ = ws.close(CloseCode::new(problem.code.number()), &problem.message).await;
+}
+
+async fn open<S>(worker: Rc<Worker>, mut ws: WebSocket<S>, ask: Ask) -> Option<Box<Connection<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut allowance = Allowance::new();
+    match begin(&worker, &mut ws, &ask, &mut allowance).await {
+        Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
+        Err(problem) => {
+            close(ws, &problem?).await;
+            None
+        }
+    }
+}
+
+/// Begins. Fails without a problem where the connection has ended.
+async fn begin<S>(
+    worker: &Rc<Worker>,
+    ws: &mut WebSocket<S>,
+    ask: &Ask,
+    allowance: &mut Allowance,
+) -> Result<First, Option<Problem>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let waits = ask.token.is_none() && !worker.hub.authority.allows_anonymous();
+    let (identity, answer) = if waits {
+        let token = Box::pin(first_message(worker, ws, allowance)).await;
+        token.map_err(|problem| problem.map(|problem| begin::refused(worker, problem)))?
+    } else {
+        (begin::identify(worker, ask.token.as_deref())?, None)
+    };
+    let Begun { session, open, refused, .. } = begin::begin(worker, ask, identity).await?;
+    let messages = [open].into_iter().chain(refused).chain(answer).collect();
+    Ok(First { session, messages })
+}
+
+/// Waits for the message that says who the client is. Fails without a problem where the connection has ended.
+async fn first_message<S>(
+    worker: &Worker,
+    ws: &mut WebSocket<S>,
+    allowance: &mut Allowance,
+) -> Result<(Identity, Option<Bytes>), Option<Problem>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let limits = &worker.hub.settings.limits;
+    let token = async {
+        loop {
+            let Ok(Some(message)) = ws.recv().await else { return Err(None) };
+            count_received(worker, &message);
+            if !allowance.admits(message.len(), limits) {
+                return Err(Some(Code::Flooding.into()));
+            }
+            let problem = match parse(&message, Format::Json) {
+                Ok(Request { id, ask: Asked::Token { token } }) => {
+                    let identity = worker.hub.authority.verify(&token).map_err(Some)?;
+                    let answer = envelope::token(id, identity.user.as_deref(), identity.expires);
+                    return Ok((identity, id.map(|_| answer)));
+                }
+                Ok(Request { id, .. }) => BadRequest { id, problem: Code::TokenRequired.into() },
+                Err(bad) => bad,
+            };
+            let error = own(refuse(worker, &problem));
+            if ws.feed_prepared(&error).await.is_err() {
+                return Err(None);
+            }
+        }
+    };
+    tokio::time::timeout(limits.token_wait, token)
+        .await
+        .unwrap_or_else(|_| Err(Some(Code::TokenRequired.into())))
+}
+
+fn parse(message: &Message, format: Format) -> Result<Request, BadRequest> {
+    match (message, format) {
+        (Message::Text(text), _) => Request::parse(text),
+        (Message::Binary(frame), Format::Binary) => Request::parse_binary(frame),
+        (Message::Binary(_), Format::Json) => {
+            let message = format_args!("binary messages need the subprotocol {BINARY}");
+            Err(BadRequest { id: None, problem: Problem::new(Code::BadEnvelope, message) })
+        }
+    }
+}
+
+fn refuse(worker: &Worker, bad: &BadRequest) -> Bytes {
+    worker.counters.errors.increment();
+    envelope::error(&bad.problem, bad.id, None)
+}
+
+fn count_received(worker: &Worker, message: &Message) {
+    let counters = worker.counters.transport(Transport::WebSocket);
+    counters.messages_received.increment();
+    counters.bytes_received.add(message.len() as u64);
+}
+
+/// A message for this client alone. It may carry secrets beside what others can choose, so it is not compressed.
+fn own(message: Bytes) -> Prepared {
+    // Ours, so it is UTF-8.
+    let message = Text::try_from(message).map_or_else(|error| error.to_string().into(), Message::text);
+    Prepared::with(message, Compress::Never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::testing::hub;
+    use http::HeaderMap;
+    use tokio::io::DuplexStream;
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection<TcpStream>>() <= 448, "{}", size_of::<Connection<TcpStream>>());
+        let worker = Worker::new(hub());
+        let running = |ws: WebSocket<DuplexStream>| {
+            let ask = Ask::parse(&worker.hub, &"/stream".parse().unwrap(), &HeaderMap::new()).unwrap();
+            size_of_val(&run(worker.clone(), ws, ask))
+        };
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
+        let (server, _client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
+        assert!(running(server.unwrap()) <= 64);
+    }
+}

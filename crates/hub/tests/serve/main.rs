@@ -1,0 +1,12 @@
+//! The server from outside: real sockets, and every way in.
+
+mod admin;
+mod doors;
+mod drain;
+mod heads;
+mod limits;
+mod origins;
+mod start;
+mod support;
+mod tls;
+mod transports;

@@ -1,0 +1,162 @@
+// Publish, presence and history, over the WebSocket and by HTTP.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SockeyeError } from '../sockeye.js';
+import { World } from './world.mjs';
+
+async function connected(options) {
+  const world = new World();
+  const client = world.client(options);
+  client.subscribe('chat');
+  await world.settle();
+  return { world, client, server: world.server };
+}
+
+/** What a promise has come to, once everything that needs no time has happened. */
+async function outcome(world, promise) {
+  let result = 'pending';
+  promise.then((value) => (result = value), (error) => (result = error));
+  await world.settle();
+  return result;
+}
+
+for (const name of ['websocket', 'sse', 'long_poll', 'poll']) {
+  test(`${name}: publish, presence and history answer`, async () => {
+    const { world, client, server } = await connected({ transports: [name], binaryType: 'arraybuffer' });
+    assert.equal(await outcome(world, client.publish('chat', { text: 'hello' })), 'chat~5f.1');
+    assert.equal(await outcome(world, client.publish('chat', 'text')), 'chat~5f.2');
+    assert.equal(await outcome(world, client.publish('chat', new Uint8Array([0, 255, 16]))), 'chat~5f.3');
+    assert.equal(await outcome(world, client.publish('chat', new Blob([new Uint8Array([0, 255, 16])]))), 'chat~5f.4');
+    assert.deepEqual(server.log('chat').entries.map(({ data, b64 }) => data ?? b64), [{ text: 'hello' }, 'text', 'AP8Q', 'AP8Q']);
+    assert.deepEqual(await outcome(world, client.presence('chat')), [{ client: 'q1' }]);
+    const { messages, position } = await outcome(world, client.history('chat', { limit: 2 }));
+    assert.equal(position, 'chat~5f.4');
+    assert.deepEqual(messages.map(({ data }) => [...new Uint8Array(data)]), [[0, 255, 16], [0, 255, 16]]);
+  });
+
+  test(`${name}: an answer lost with the connection does not double the publication`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    server.loseAnswers = 1;
+    const position = client.publish('chat', 1);
+    await world.pass(5000);
+    assert.equal(await outcome(world, position), 'chat~5f.1');
+    assert.equal(server.publications.length, 2);
+    assert.equal(server.publications[0].key, server.publications[1].key);
+    await world.pass(5000);
+    assert.deepEqual(client.seen.data, ['chat:1']);
+  });
+
+  test(`${name}: a refusal is an error with its code, and only that request's`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    server.publishRefusal = { code: 4308, name: 'not_permitted', message: 'you may not', status: 403 };
+    const error = await outcome(world, client.publish('chat', 1));
+    assert.ok(error instanceof SockeyeError && error instanceof Error);
+    assert.deepEqual([error.code, error.name, error.message], [4308, 'not_permitted', 'you may not']);
+    assert.equal(client.readyState, client.OPEN);
+    assert.deepEqual(client.seen.errors, []);
+  });
+}
+
+test('publications keep their order across a break and a change of transport', async () => {
+  const { world, client, server } = await connected({ climbDelay: 1e9 });
+  await world.pass(6000);
+  server.loseAnswers = 1;
+  for (let i = 1; i <= 5; i += 1) client.publish('chat', i);
+  server.blocked.add('websocket');
+  await world.settle();
+  for (let i = 6; i <= 8; i += 1) client.publish('chat', i);
+  await world.pass(20000);
+  assert.equal(client.transport, 'sse');
+  assert.deepEqual(client.seen.data, [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `chat:${i}`));
+});
+
+test('publications keep their order when the server could not take them for a while', async () => {
+  const { world, client, server } = await connected();
+  server.publishRefusal = { code: 4004, name: 'unavailable', message: 'not now' };
+  for (let i = 1; i <= 3; i += 1) client.publish('chat', i);
+  await world.settle();
+  server.publishRefusal = null;
+  await world.pass(2000);
+  assert.deepEqual(client.seen.data, ['chat:1', 'chat:2', 'chat:3']);
+});
+
+test('a blob keeps its place among what is published after it', async () => {
+  const { world, client, server } = await connected();
+  client.publish('chat', new Blob(['abc']));
+  client.publish('chat', 2);
+  await world.settle();
+  assert.deepEqual(server.log('chat').entries.map(({ data, b64 }) => data ?? b64), ['AP8Q', 2]);
+});
+
+test('what is published is the payload as it was then', async () => {
+  const { world, client, server } = await connected({ transports: ['sse'] });
+  const [object, bytes] = [{ n: 1 }, new Uint8Array([0, 255, 16])];
+  client.publish('chat', object);
+  client.publish('chat', bytes);
+  object.n = 2;
+  bytes.fill(9);
+  await world.settle();
+  assert.deepEqual(server.log('chat').entries.map(({ data, b64 }) => data ?? b64), [{ n: 1 }, 'AP8Q']);
+  await assert.rejects(client.publish('chat', undefined), TypeError);
+});
+
+test('requests wait for the connection, and give up in time', async () => {
+  const world = new World();
+  world.server.blocked = new Set(['websocket', 'sse', 'long_poll', 'poll']);
+  const client = world.client({ requestTimeout: 10000 });
+  client.subscribe('chat');
+  const early = client.publish('chat', 'hi!');
+  early.catch(() => {});
+  await world.settle();
+  assert.equal(client.bufferedAmount, 5);
+  assert.equal(world.server.publications.length, 0);
+  await world.pass(9999);
+  assert.equal(await outcome(world, early), 'pending');
+  await world.pass(1);
+  assert.equal((await outcome(world, early)).name, 'timeout');
+  assert.equal(client.bufferedAmount, 0);
+  world.server.blocked.clear();
+  await world.pass(60000);
+  assert.equal(world.server.publications.length, 0);
+});
+
+test('a client without channels publishes by HTTP', async () => {
+  const world = new World();
+  const client = world.client();
+  assert.equal(await outcome(world, client.publish('chat', 1, { key: 'k1', fields: { n: 1 } })), 'chat~5f.1');
+  assert.deepEqual(world.server.asks, []);
+  assert.equal(world.server.publications[0].key, 'k1');
+});
+
+test('a POST that is told 40xx or nothing is repeated, 42xx once with a new token', async () => {
+  let calls = 0;
+  const { world, client, server } = await connected({ transports: ['sse'], token: () => `t${(calls += 1)}` });
+  server.blocked.add('publish');
+  const position = client.publish('chat', 1);
+  await world.pass(1400);
+  server.blocked.delete('publish');
+  server.publishRefusal = { code: 4004, name: 'unavailable', message: 'not now', status: 503 };
+  await world.pass(2000);
+  server.publishRefusal = null;
+  await world.pass(8000);
+  assert.equal(await outcome(world, position), 'chat~5f.1');
+  assert.equal(calls, 1);
+  server.publishRefusal = { code: 4202, name: 'token_expired', message: 'old', status: 401 };
+  const refused = client.publish('chat', 2);
+  refused.catch(() => {});
+  await world.pass(2000);
+  assert.equal((await outcome(world, refused)).code, 4202);
+  assert.equal(calls, 2);
+});
+
+test('requests after or during the end are rejected', async () => {
+  const { world, client, server } = await connected();
+  server.silent.add('websocket');
+  const during = client.publish('chat', 1);
+  during.catch(() => {});
+  client.close();
+  assert.equal((await outcome(world, during)).name, 'closed');
+  assert.equal((await outcome(world, client.presence('chat'))).name, 'closed');
+  assert.equal(world.clock.pending, 0);
+});
