@@ -29,10 +29,12 @@ pub(super) struct State {
     history: usize,
     logs: BTreeMap<Channel, Log>,
     /// What is on its way to each inbox, in order.
-    pipes: Vec<(Arc<Inbox>, VecDeque<Delivery>)>,
+    pipes: Vec<Pipe>,
     /// Leases of presence that are held.
     leases: usize,
 }
+
+type Pipe = (Arc<Inbox>, VecDeque<Delivery>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delay {

@@ -148,6 +148,27 @@ async fn a_drain_is_even_and_in_order_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_still_reading_at_a_drain_gets_all_of_it() {
+    let mut settings = Settings { drain: Duration::ZERO, ..Settings::default() };
+    settings.default_namespace.history.size = 1_000;
+    settings.limits.outbox = 4 << 10;
+    on_bench(settings, async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        session.subscribe(channel("a"), Since::Start).await.unwrap();
+        for _ in 0..300 {
+            bench.publish("a", "1").await;
+        }
+        bench.hub.drain();
+        bench.rest().await;
+        assert_eq!(session.ended().unwrap().code, Code::Draining);
+        let told = told(&session);
+        assert_eq!((told.len(), told.last().unwrap().as_str()), (300, "a.300"));
+        assert!(next(&session).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_session_is_counted_once() {
     on_bench(Settings::default(), async |bench| {
         let counters = &bench.worker.counters;
