@@ -99,6 +99,9 @@ async fn a_client_or_a_user_is_disconnected_everywhere() {
         };
         let sessions =
             [open(&bench.worker, "alice"), open(&other_worker, "alice"), open(&other_worker, "bob")];
+        bench.publish("a", "1").await;
+        sessions[2].subscribe(channel("a"), Since::Start).await.unwrap();
+        sessions[2].push(Bytes::from_static(b"subscribed"));
         let gone = bench.hub.disconnect(Target::User("alice".into()), Code::Moved.into()).await;
         assert_eq!(gone, 2);
         let codes = || sessions.each_ref().map(|session| session.ended().map(|problem| problem.code));
