@@ -60,7 +60,8 @@ async fn a_websocket_that_never_reads_again_is_given_up() {
         flood(&worker).await;
         let began = tokio::time::Instant::now();
         client.serving.await.unwrap();
-        assert!(began.elapsed() <= Duration::from_secs(20), "{:?}", began.elapsed());
+        // Its session has ended, so that it has only the time of a closing handshake.
+        assert!(began.elapsed() <= Duration::from_secs(11), "{:?}", began.elapsed());
     })
     .await;
 }

@@ -2,8 +2,8 @@ use crate::code::Code;
 use crate::metrics::Transport;
 use crate::serve::body::Body;
 use crate::settings::{Namespace, Settings};
-use crate::stream::testing::{Events, counters, get_with, headers, publish, serving, told, uri};
-use crate::worker::Worker;
+use crate::stream::testing::{Client, Events, counters, get_with, headers, publish, serving, told, uri};
+use crate::worker::{Target, Worker};
 use http::Response;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -114,7 +114,7 @@ async fn large_envelopes_are_shared_and_small_ones_gather() {
             for n in 0..20 {
                 publish(&worker, "a", n).await;
             }
-            publish(&worker, "a", large.clone()).await;
+            publish(&worker, "a", large).await;
             let mut response = ask(&worker, "channel=a&since=start").await;
             let mut frames = Vec::new();
             while frames.len() < 3 {
@@ -129,6 +129,52 @@ async fn large_envelopes_are_shared_and_small_ones_gather() {
             assert_eq!(frames[1].as_ptr(), page.publications[0].json(&worker.counters).as_ptr());
             assert!(frames[0].ends_with(b"data: ") && frames[2].starts_with(b"\nid: "));
             assert_eq!(worker.counters.encodings.value(), 21);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_encoded_than_the_connection_takes() {
+    serving(
+        |_| {},
+        async |worker| {
+            for _ in 0..100 {
+                publish(&worker, "a", "x".repeat(1_000)).await;
+            }
+            let mut response = ask(&worker, "channel=a&since=start").await;
+            for taken in 1..=5 {
+                let frame = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+                assert!((16_000..18_000).contains(&frame.len()), "{}", frame.len());
+                assert!((14 * taken..=16 * taken).contains(&worker.counters.encodings.value()));
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_for_good_leaves_at_once() {
+    serving(
+        |_| {},
+        async |worker| {
+            let mut events = Events::connect(&worker, "channel=chat:a").await;
+            let mut client = Client::connect(&worker, "channel=chat:a").await;
+            let members = async || worker.hub.broker.members(&"chat:a".parse().unwrap()).await.unwrap().len();
+            for open in [events.next().await.unwrap().data, client.next().await] {
+                assert_ne!(members().await, 0);
+                let id = open["client"].as_str().unwrap().split('.').next().unwrap();
+                let target = Target::Client(id.into());
+                assert_eq!(worker.hub.disconnect(target, Code::Disconnected.into()).await, 1);
+            }
+            while let Some(event) = events.next().await {
+                assert!(event.kind != "close" || event.data["code"] == 4100);
+            }
+            tokio::task::yield_now().await;
+            // The WebSocket's client has not yet read that it is closed.
+            assert!(!client.serving.is_finished());
+            assert_eq!(members().await, 0);
+            assert_eq!(client.closed().await.0, 4100);
         },
     )
     .await;

@@ -50,13 +50,6 @@ enum Stage {
     Closing,
 }
 
-/// Whether there was anything to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Made,
-    None,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
     type Output = ();
 
@@ -71,8 +64,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                     this.depart();
                     return Poll::Ready(());
                 }
-                // Receiving has written: there may be room again. What is fed now is written by receiving.
-                Poll::Pending if this.hand_out(cx) == Progress::Made => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -95,9 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Gives the connection what there is, as long as its queue has room. It leaves when nothing more is to be read:
-    /// all that has gathered in one write.
-    fn hand_out(&mut self, cx: &mut Context<'_>) -> Progress {
-        let mut progress = Progress::None;
+    /// all that has gathered in one write. What finds no room has written, and is woken when there is some.
+    fn hand_out(&mut self, cx: &mut Context<'_>) {
         while self.stage == Stage::Open {
             if self.next.is_none() {
                 self.next = self.next_message(cx);
@@ -110,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let counters = self.session.worker().counters.transport(Transport::WebSocket);
                     counters.messages_sent.increment();
                     counters.bytes_sent.add(len);
-                    (self.next, progress) = (None, Progress::Made);
+                    self.next = None;
                 }
                 // It is closing or has ended: receiving tells how.
                 Poll::Ready(Err(_)) => (self.next, self.stage) = (None, Stage::Closing),
@@ -120,7 +110,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
-        progress
     }
 
     fn next_message(&mut self, cx: &mut Context<'_>) -> Option<Prepared> {
@@ -219,5 +208,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => Departure::Broken,
         };
         self.session.close(departure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use crate::session::Opening;
+    use crate::stream::testing::serving;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_there_is_leaves_while_a_request_is_being_answered() {
+        serving(
+            |_| {},
+            async |worker| {
+                let (near, far) = tokio::io::duplex(1 << 10);
+                let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
+                let (server, client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
+                let (transport, id) = (Transport::WebSocket, worker.hub.authority.mint_client());
+                let opening = Opening { transport, client: id, identity: Identity::default() };
+                let first = First { session: worker.open(opening), messages: vec![envelope::heartbeat()] };
+                let mut connection = Connection::new(first, server.unwrap(), Allowance::new());
+                connection.request = Some(Box::pin(std::future::pending()));
+                tokio::task::spawn_local(connection);
+                assert!(client.unwrap().recv().await.unwrap().is_some());
+            },
+        )
+        .await;
     }
 }
