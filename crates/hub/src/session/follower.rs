@@ -296,3 +296,6 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,7 @@ impl Session {
     /// The next entry for the client; `None` when the session has ended, then [`ended`](Self::ended) says how. Of the
     /// log it reads no more than there is room for.
     pub(crate) fn poll_entry(&self, cx: &mut Context<'_>) -> Poll<Option<Entry>> {
-        if self.lagging.get() > 0 {
+        if self.lagging.get() > 0 && matches!(self.state.get(), State::Open | State::Leaving) {
             self.replay(cx);
         }
         if let Some(entry) = self.take_entry() {

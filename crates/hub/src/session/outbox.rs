@@ -183,3 +183,6 @@ fn lost(message: &Message) -> Gap {
     let (epoch, offset) = (message.epoch, message.offset);
     Gap { epoch, from: offset, to: offset, reason: GapReason::Slow }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// One thread's share.
@@ -42,7 +43,9 @@ pub(crate) struct Worker {
     /// In the order in which they came. Their tasks own them.
     sessions: RefCell<BTreeMap<u64, Weak<Session>>>,
     opened: Cell<u64>,
-    line: RefCell<Line>,
+    /// Which one it is; the first also does what only one should do.
+    number: usize,
+    commands: RefCell<UnboundedReceiver<Command>>,
     drain: RefCell<Option<Drain>>,
 }
 
@@ -53,6 +56,7 @@ impl Worker {
     }
 
     pub(crate) fn with_inbox(hub: Arc<Hub>, capacity: usize) -> Rc<Self> {
+        let Line { number, commands } = hub.line();
         Rc::new(Self {
             counters: hub.metrics.register(),
             inbox: Arc::new(Inbox::new(capacity)),
@@ -60,7 +64,8 @@ impl Worker {
             registry: Registry::default(),
             sessions: RefCell::default(),
             opened: Cell::new(0),
-            line: RefCell::new(hub.line()),
+            number,
+            commands: RefCell::new(commands),
             drain: RefCell::default(),
             hub,
         })
@@ -107,7 +112,9 @@ impl Worker {
     fn poll_work(&self, ticks: &mut Interval, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
         let mut has_worked = self.inbox.poll_drain(drained, cx).is_ready();
         self.distribute(drained);
-        while let Poll::Ready(Some(command)) = self.line.borrow_mut().commands.poll_recv(cx) {
+        loop {
+            let command = self.commands.borrow_mut().poll_recv(cx);
+            let Poll::Ready(Some(command)) = command else { break };
             self.obey(command);
             has_worked = true;
         }
@@ -155,7 +162,7 @@ impl Worker {
         for session in self.sessions() {
             session.handle_tick();
         }
-        if self.line.borrow().number == 0 {
+        if self.number == 0 {
             self.hub.broker.sweep();
         }
     }
@@ -196,6 +203,6 @@ impl Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("number", &self.line.borrow().number).finish_non_exhaustive()
+        f.debug_struct("Worker").field("number", &self.number).finish_non_exhaustive()
     }
 }

@@ -29,8 +29,12 @@ pub(super) struct State {
     history: usize,
     logs: BTreeMap<Channel, Log>,
     /// What is on its way to each inbox, in order.
-    pipes: Vec<(Arc<Inbox>, VecDeque<Delivery>)>,
+    pipes: Vec<Pipe>,
+    /// Leases of presence that are held.
+    leases: usize,
 }
+
+type Pipe = (Arc<Inbox>, VecDeque<Delivery>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delay {
@@ -51,7 +55,7 @@ pub(super) struct Log {
 impl Late {
     pub(super) fn new(seed: u64, history: usize, delay: Delay) -> Self {
         let (random, logs, pipes) = (StdRng::seed_from_u64(seed), BTreeMap::new(), Vec::new());
-        Self { state: Arc::new(Mutex::new(State { random, delay, history, logs, pipes })) }
+        Self { state: Arc::new(Mutex::new(State { random, delay, history, logs, pipes, leases: 0 })) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -105,14 +109,14 @@ impl State {
         log.history.clear();
     }
 
-    /// Nobody follows anything.
+    /// Nobody follows anything, and nobody is present.
     pub(super) fn is_left(&self) -> bool {
-        self.logs.values().all(|log| log.followers.is_empty())
+        self.leases == 0 && self.logs.values().all(|log| log.followers.is_empty())
     }
 
     fn deliver(&mut self) -> Duration {
         let Delay::UpTo(most) = self.delay else {
-            return Duration::from_secs(3_600);
+            return Duration::from_hours(1);
         };
         for (inbox, pipe) in &mut self.pipes {
             let count = self.random.random_range(0..=pipe.len());
@@ -221,11 +225,17 @@ impl Broker for Late {
     }
 
     fn join(&self, _: &Channel, _: &Arc<Member>, _: Lease) -> Reply<Result<(), BrokerError>> {
-        self.reply(|_| Ok(()))
+        self.reply(|state| {
+            state.leases += 1;
+            Ok(())
+        })
     }
 
     fn leave(&self, _: &Channel, _: &str, _: Duration) -> Reply<Result<(), BrokerError>> {
-        self.reply(|_| Ok(()))
+        self.reply(|state| {
+            state.leases -= 1;
+            Ok(())
+        })
     }
 
     fn members(&self, _: &Channel) -> Reply<Result<Vec<Arc<Member>>, BrokerError>> {

@@ -12,7 +12,6 @@ use crate::code::Code;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::metrics::Transport;
-use crate::position::Cursor;
 use crate::publication::{Data, Meta};
 use crate::settings::{Namespace, Settings, Slow};
 use crate::worker::Worker;
@@ -49,6 +48,12 @@ struct Setup {
     /// Of the channels, those that are published to.
     hot: usize,
     delay: Delay,
+}
+
+/// A client across its connections.
+struct Client {
+    record: Record,
+    random: StdRng,
 }
 
 /// What came out of a schedule.
@@ -103,7 +108,7 @@ fn run(setup: Setup) -> Outcome {
         tokio::task::spawn_local(world.clone().publish());
         let mut outcome = Outcome::default();
         for client in clients {
-            let ended = timeout(Duration::from_secs(3_600), client).await;
+            let ended = timeout(Duration::from_hours(1), client).await;
             let record = ended.expect("no schedule hangs").expect("no client fails");
             outcome.publications += record.publications;
             outcome.gaps += record.gaps.values().sum::<usize>();
@@ -150,79 +155,79 @@ impl World {
 
     /// Comes and goes, and resumes; once all is published it stays until it has everything.
     async fn client(self: Rc<Self>, number: u64) -> Record {
-        let mut random = StdRng::seed_from_u64(self.setup.seed ^ (number << 32) ^ 2);
-        let mut record = Record::default();
-        while !(self.is_quiet.get() && record.is_complete(&self.channels, &self.broker)) {
-            let worker = &self.workers[random.random_range(0..self.workers.len())];
-            let client = self.hub.authority.mint_client();
-            let opening = Opening { transport: Transport::WebSocket, client, identity: Identity::default() };
-            let session = worker.open(opening);
-            self.visit(&session, &mut record, &mut random).await;
-            if random.random() {
-                session.close(if random.random() { Departure::Closed } else { Departure::Broken });
+        let random = StdRng::seed_from_u64(self.setup.seed ^ (number << 32) ^ 2);
+        let mut client = Client { record: Record::default(), random };
+        while !(self.is_quiet.get() && client.record.is_complete(&self.channels, &self.broker)) {
+            let worker = &self.workers[client.random.random_range(0..self.workers.len())];
+            let session = worker.open(Opening {
+                transport: Transport::WebSocket,
+                client: self.hub.authority.mint_client(),
+                identity: Identity::default(),
+            });
+            self.visit(&session, &mut client).await;
+            if client.random.random() {
+                session.close(if client.random.random() { Departure::Closed } else { Departure::Broken });
             }
         }
-        record
+        client.record
     }
 
     /// One connection of a client.
-    async fn visit(&self, session: &Rc<Session>, record: &mut Record, random: &mut StdRng) {
+    async fn visit(&self, session: &Rc<Session>, client: &mut Client) {
         for channel in &self.channels {
-            if self.is_quiet.get() || random.random_bool(0.8) {
-                self.subscribe(session, channel, record, random).await;
+            if self.is_quiet.get() || client.random.random_bool(0.8) {
+                self.subscribe(session, channel, client).await;
             }
         }
-        let until = Duration::from_millis(random.random_range(0..200));
+        let until = Duration::from_millis(client.random.random_range(0..200));
         let began = tokio::time::Instant::now();
         while session.ended().is_none() {
             // When nothing new comes any more, all that there was still does, without anybody asking again.
-            let has_all = record.is_complete(&session.channels(), &self.broker);
+            let has_all = client.record.is_complete(&session.channels(), &self.broker);
             if if self.is_quiet.get() { has_all } else { began.elapsed() > until } {
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(600), "it waits for ever: {session:?} {record:?}");
-            let pause = Duration::from_millis(random.random_range(1..30));
+            assert!(
+                began.elapsed() < Duration::from_mins(10),
+                "it waits for ever: {session:?} {:?}",
+                client.record
+            );
+            let pause = Duration::from_millis(client.random.random_range(1..30));
             match timeout(pause, poll_fn(|cx| session.poll_entry(cx))).await {
-                Ok(Some(entry)) => record.handle_entry(&entry, &self.broker),
+                Ok(Some(entry)) => client.record.handle_entry(&entry, &self.broker),
                 Ok(None) => break,
                 Err(_) => {}
             }
-            record.check_cursor(&session.cursor());
-            self.be_moody(session, record, random).await;
+            client.record.check_cursor(&session.cursor());
+            self.be_moody(session, client).await;
         }
         let code = session.ended().map(|problem| problem.code);
         assert!(matches!(code, None | Some(Code::SlowConsumer)), "{code:?}");
     }
 
     /// Reads slowly, leaves a channel, or takes one up again.
-    async fn be_moody(&self, session: &Rc<Session>, record: &mut Record, random: &mut StdRng) {
-        let channel = &self.channels[random.random_range(0..self.channels.len())];
-        match random.random_range(0..40) {
+    async fn be_moody(&self, session: &Rc<Session>, client: &mut Client) {
+        let channel = &self.channels[client.random.random_range(0..self.channels.len())];
+        match client.random.random_range(0..40) {
             _ if self.is_quiet.get() => {}
-            0 => sleep(Duration::from_millis(random.random_range(0..150))).await,
+            0 => sleep(Duration::from_millis(client.random.random_range(0..150))).await,
             1 => drop(session.unsubscribe(channel)),
-            2 | 3 => self.subscribe(session, channel, record, random).await,
+            2 | 3 => self.subscribe(session, channel, client).await,
             _ => {}
         }
     }
 
-    async fn subscribe(
-        &self,
-        session: &Rc<Session>,
-        channel: &Channel,
-        record: &mut Record,
-        random: &mut StdRng,
-    ) {
-        let since = match record.place(channel) {
+    async fn subscribe(&self, session: &Rc<Session>, channel: &Channel, client: &mut Client) {
+        let since = match client.record.place(channel) {
             Some((epoch, offset)) => Since::After(epoch, offset),
-            None if random.random() => Since::Start,
+            None if client.random.random() => Since::Start,
             None => Since::Now,
         };
-        let is_hasty = random.random_bool(0.2) && !self.is_quiet.get();
+        let is_hasty = client.random.random_bool(0.2) && !self.is_quiet.get();
         let patience = Duration::from_millis(if is_hasty { 20 } else { 10_000 });
         let had = session.channels().contains(channel);
         match timeout(patience, session.subscribe(channel.clone(), since)).await {
-            Ok(Ok(position)) => record.begin(&position),
+            Ok(Ok(position)) => client.record.begin(&position),
             Ok(Err(problem)) => {
                 assert!(matches!(problem.code, Code::AlreadySubscribed | Code::SlowConsumer), "{problem}");
             }
@@ -266,5 +271,37 @@ fn with_a_history_as_long_as_the_run_nothing_is_missing() {
 fn a_schedule_is_the_same_every_time() {
     for seed in 0..20 {
         assert_eq!(run(random_setup(seed)), run(random_setup(seed)));
+    }
+}
+
+/// Wherever it waits when it is given up: it leaves nothing behind, and can be done again.
+#[test]
+fn a_subscription_that_is_given_up_leaves_nothing() {
+    for seed in 0..200 {
+        let setup = Setup { workers: 1, clients: 0, delay: Delay::UpTo(20), ..random_setup(seed) };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let world = World::new(setup);
+            let worker = &world.workers[0];
+            let client = world.hub.authority.mint_client();
+            let opening = Opening { transport: Transport::Sse, client, identity: Identity::default() };
+            let session = worker.open(opening);
+            let channel = &world.channels[0];
+            let patience = Duration::from_millis(seed % 100);
+            let subscribed = timeout(patience, session.subscribe(channel.clone(), Since::Now)).await;
+            let names = || [channel.clone()].into();
+            tokio::task::spawn_local(worker.clone().run());
+            assert_eq!(world.hub.subscribers(names()).await, [usize::from(subscribed.is_ok())]);
+            if subscribed.is_err() {
+                sleep(Duration::from_millis(200)).await;
+                assert!(world.broker.state().is_left());
+                session.subscribe(channel.clone(), Since::Now).await.unwrap();
+            }
+            session.close(Departure::Closed);
+            sleep(Duration::from_millis(200)).await;
+            assert!(world.broker.state().is_left());
+            assert_eq!(world.hub.subscribers(names()).await, [0]);
+        });
     }
 }

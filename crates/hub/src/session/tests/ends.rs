@@ -99,6 +99,9 @@ async fn a_client_or_a_user_is_disconnected_everywhere() {
         };
         let sessions =
             [open(&bench.worker, "alice"), open(&other_worker, "alice"), open(&other_worker, "bob")];
+        bench.publish("a", "1").await;
+        sessions[2].subscribe(channel("a"), Since::Start).await.unwrap();
+        sessions[2].push(Bytes::from_static(b"subscribed"));
         let gone = bench.hub.disconnect(Target::User("alice".into()), Code::Moved.into()).await;
         assert_eq!(gone, 2);
         let codes = || sessions.each_ref().map(|session| session.ended().map(|problem| problem.code));
@@ -134,15 +137,36 @@ async fn a_drain_is_even_and_in_order_and_loses_nothing() {
             });
         }
         sleep(bench.hub.settings.drain).await;
-        let order = order.borrow();
+        let order = order.take();
         assert_eq!(order.len(), 100);
-        for (at, &(index, when)) in order.iter().enumerate() {
+        for (at, (index, when)) in order.into_iter().enumerate() {
             assert_eq!(at, index);
             assert!(when.as_millis().abs_diff(100 * at as u128) <= 2, "{at} at {when:?}");
         }
         let late = bench.open(Transport::WebSocket);
         assert_eq!(late.ended().unwrap().code, Code::Draining);
         assert!(late.subscribe(channel("a"), Since::Now).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_still_reading_at_a_drain_gets_all_of_it() {
+    let mut settings = Settings { drain: Duration::ZERO, ..Settings::default() };
+    settings.default_namespace.history.size = 1_000;
+    settings.limits.outbox = 4 << 10;
+    on_bench(settings, async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        session.subscribe(channel("a"), Since::Start).await.unwrap();
+        for _ in 0..300 {
+            bench.publish("a", "1").await;
+        }
+        bench.hub.drain();
+        bench.rest().await;
+        assert_eq!(session.ended().unwrap().code, Code::Draining);
+        let told = told(&session);
+        assert_eq!((told.len(), told.last().unwrap().as_str()), (300, "a.300"));
+        assert!(next(&session).await.is_none());
     })
     .await;
 }
