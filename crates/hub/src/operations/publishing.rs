@@ -34,6 +34,9 @@ pub(crate) fn submit(
     publish: Publish,
 ) -> Result<Submitted, Problem> {
     caller.check(hub, Rights::PUBLISH, &channel)?;
+    if hub.is_draining() {
+        return Err(Code::Draining.into()); // it would reach only those who are still there
+    }
     let limit = hub.settings.limits.publication;
     if publish.data.bytes().len() > limit {
         return Err(Problem::new(Code::TooLarge, format_args!("a publication has at most {limit} bytes")));

@@ -123,9 +123,6 @@ async fn route(
     let worker = &door.worker;
     match resource {
         Resource::Stream => stream(door, visit, admitted, request).await,
-        Resource::Publish | Resource::Api if is_too_late(door, request.method()) => {
-            refuse(door, &Code::Draining.into())
-        }
         Resource::Publish | Resource::Reading => {
             api::handle_client(worker, admitted.asker.address, request).await
         }
@@ -135,12 +132,6 @@ async fn route(
         Resource::RequestSize => api::request_size(&request.into_parts().0),
         Resource::Asset(asset) => asset.answer(request.headers()),
     }
-}
-
-/// What is published once clients are being sent away might reach some of them only: it is for the server that comes
-/// next.
-fn is_too_late(door: &Door, method: &Method) -> bool {
-    *method == Method::POST && door.worker.hub.is_draining()
 }
 
 async fn stream(

@@ -198,9 +198,34 @@ async fn a_draining_server_ends_long_polls() {
             let close = &batch["messages"][0];
             assert_eq!((&close["type"], &close["code"]), (&"close".into(), &4000.into()));
             assert!(close["retry"].is_u64());
-            for query in ["channel=a", "channel=a&wait=5"] {
-                let (status, error) = get(&worker, query).await;
-                assert_eq!((status, &error["code"]), (503, &4000.into()));
+        },
+    )
+    .await;
+}
+
+/// A client that polls is not there when the drain begins: it comes once more, for what it has not got.
+#[tokio::test(start_paused = true)]
+async fn a_draining_server_answers_polls_until_they_have_all() {
+    serving(
+        |_| {},
+        async |worker| {
+            for number in 0..3 {
+                publish(&worker, "a", number).await;
+            }
+            worker.hub.drain();
+            for query in ["channel=a&limit=2", "channel=a&since=start&limit=2&wait=5"] {
+                let (_, first) = get(&worker, query).await;
+                let types = |batch: &Value| -> Vec<String> {
+                    let messages = batch["messages"].as_array().unwrap();
+                    messages.iter().map(|message| message["type"].as_str().unwrap().to_owned()).collect()
+                };
+                assert_eq!(types(&first), ["message", "message"]);
+                let (client, cursor) = (first["client"].as_str().unwrap(), first["cursor"].as_str().unwrap());
+                let next = format!("channel=a&limit=2&client={client}&since={cursor}");
+                let (status, last) = get(&worker, &next).await;
+                assert_eq!((status, types(&last)), (200, vec!["message".into(), "close".into()]));
+                assert!(last["messages"][1]["retry"].is_u64());
+                assert!(worker.hub.polls.is_empty(), "whoever was told is not waited for");
             }
         },
     )
