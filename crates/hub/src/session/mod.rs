@@ -141,12 +141,6 @@ impl Session {
         Poll::Pending
     }
 
-    /// Whether what was asked for by cursors, or was missed, is still being read. What is published while it is not
-    /// comes by itself.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.lagging.get() > 0
-    }
-
     /// Puts an own message among the entries: an answer, an error.
     pub(crate) fn push(&self, message: Bytes) {
         if self.state.get() == State::Open {
