@@ -63,19 +63,21 @@ async fn readiness_goes_first_and_operators_last() {
     }
     let (public, admin) = (server.address(), server.admin_address());
     server.stop();
-    // As soon as nobody is accepted any more, the server is not ready any more.
-    while let Ok(io) = TcpStream::connect(public).await {
-        drop(io);
+    let publish = post("/api/publish?channel=a", "1");
+    while Client::tcp(admin).await.ask(&publish).await.status == 200 {}
+    // As soon as what nobody may get is not acknowledged, the server is not ready any more.
+    for request in [get("/ready"), publish] {
+        let answer = Client::tcp(admin).await.ask(&request).await;
+        assert_eq!((answer.status, answer.code()), (503, 4000));
     }
-    let answer = Client::tcp(admin).await.ask(&get("/ready")).await;
-    assert_eq!((answer.status, answer.code()), (503, 4000));
-    let late = Client::tcp(admin).await.ask(&post("/api/publish?channel=a", "1")).await;
-    assert_eq!((late.status, late.code()), (503, 4000), "what nobody may get is not acknowledged");
+    let mut late = sockeye::connect(&format!("ws://{public}/stream?channel=a")).await.unwrap();
+    assert!(patiently(late.recv()).await.unwrap().is_none());
+    assert_eq!(late.closed().unwrap().received.clone().unwrap().code, CloseCode::new(4000));
     assert_eq!(Client::tcp(admin).await.ask(&get("/metrics")).await.status, 200);
     server.abort().await;
     assert!(TcpStream::connect(admin).await.is_err());
     for mut ws in clients {
-        assert!(!matches!(patiently(ws.recv()).await, Ok(Some(_))));
+        while let Ok(Some(_)) = patiently(ws.recv()).await {} // what was acknowledged comes, then the end
     }
 }
 
