@@ -370,7 +370,7 @@ class FakeEventStream {
   }
 
   say(message) {
-    const event = message.type === 'message' ? '' : `event: ${message.type}\n`;
+    const event = message.type === 'message' ? '' : 'event: control\n';
     this.#write(`${event}data: ${JSON.stringify(message)}\nid: x\n\n`);
   }
 

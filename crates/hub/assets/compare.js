@@ -125,14 +125,12 @@ function listen(lane) {
   const events = new EventSource(STREAM);
   const take = (event) => {
     // "data: " and the line's end, "id: " and the cursor's, the empty line.
-    lane.bytes += bytesOf(event.data) + bytesOf(event.lastEventId) + 'data: \nid: \n\n'.length;
+    lane.bytes += bytesOf(event.data) + bytesOf(event.lastEventId) + 'data: \nid: \n\n'.length + (event.type === 'control' ? 'event: control\n'.length : 0);
     lane.receive(JSON.parse(event.data));
   };
   events.onopen = () => lane.countRequest(300);
   events.onmessage = take;
-  for (const type of ['open', 'heartbeat', 'gap']) {
-    events.addEventListener(type, (event) => { if (event.data) take(event); });
-  }
+  events.addEventListener('control', take);
 }
 
 function talk(lane) {

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn events_are_the_same_however_the_bytes_are_cut() {
-        let stream = "retry: 2210\n\nevent: open\r\nid: a~1.1\r\ndata: {\"a\":1}\r\n\r\n: comment\ndata:x\rdata: y\r\r\
+        let stream = "retry: 2210\n\nevent: control\r\nid: a~1.1\r\ndata: {\"a\":1}\r\n\r\n: comment\ndata:x\rdata: y\r\r\
                       data: ü\n\ndata: not ended";
         for size in 1..stream.len() {
             let mut parser = Parser::default();

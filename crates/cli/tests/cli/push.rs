@@ -141,14 +141,14 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
 #[test]
 fn an_event_stream_goes_on_where_it_was() {
     let first = events(
-        "retry: 1\n\nevent: open\ndata: {\"type\":\"open\",\"client\":\"q.s\",\"cursor\":\"chat~5f.1\",\"transport\":\
+        "retry: 1\n\nevent: control\ndata: {\"type\":\"open\",\"client\":\"q.s\",\"cursor\":\"chat~5f.1\",\"transport\":\
          \"sse\",\"heartbeat\":15}\n\ndata: {\"type\":\"message\",\"channel\":\"chat\",\"position\":\"chat~5f.2\",\
          \"data\":\"hello\"}\n\n",
     );
     let second = events(
         "data: {\"type\":\"gap\",\"channel\":\"chat\",\"position\":\"chat~5f.5\",\"from\":3,\"to\":5,\"reason\":\"expired\"}\n\n\
          data: {\"type\":\"message\",\"channel\":\"chat\",\"position\":\"chat~5f.6\",\"data\":{\"a\": 1}}\n\n\
-         event: close\ndata: {\"type\":\"close\",\"code\":4000,\"name\":\"draining\",\"message\":\"shutting down\",\"retry\":1}\n\n",
+         event: control\ndata: {\"type\":\"close\",\"code\":4000,\"name\":\"draining\",\"message\":\"shutting down\",\"retry\":1}\n\n",
     );
     let (url, requests) = answering(vec![first, second, json("403 Forbidden", FORBIDDEN)]);
     let arguments = ["subscribe", "chat", "--transport", "sse", "--since", "start", "--token", "t.o.k"];

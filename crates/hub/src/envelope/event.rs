@@ -9,11 +9,11 @@ pub(crate) fn retry_line(retry: Duration) -> Bytes {
     format!("retry: {}\n\n", retry.as_millis()).into()
 }
 
-/// An event other than a publication; with a cursor, it moves the reader there.
-pub(crate) fn event(kind: &str, cursor: Option<&Cursor>, envelope: &[u8]) -> Bytes {
+/// An event other than a publication; with a cursor, it moves the reader there. All of them have one name: `open` and
+/// `error` would meet the listeners of an `EventSource`'s own events.
+pub(crate) fn event(cursor: Option<&Cursor>, envelope: &[u8]) -> Bytes {
     let mut event = BytesMut::with_capacity(envelope.len() + 96);
-    event.put_slice(b"event: ");
-    event.put_slice(kind.as_bytes());
+    event.put_slice(b"event: control");
     if let Some(cursor) = cursor {
         event.put_slice(format!("\nid: {cursor}").as_bytes());
     }

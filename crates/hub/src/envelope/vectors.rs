@@ -132,7 +132,7 @@ fn stream() -> Bytes {
     });
     let pieces = [
         retry_line(Duration::from_millis(2210)),
-        event("open", Some(&start), &opened),
+        event(Some(&start), &opened),
         message_event(),
         json_of(&hello(None)),
         id_line(&cursor("chat~5f.42")),

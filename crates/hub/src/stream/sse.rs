@@ -41,7 +41,7 @@ pub(super) fn not_served(worker: &Worker, problem: &Problem) -> Response<Body> {
     }
     let mut events = BytesMut::new();
     events.put(envelope::retry_line(delay()));
-    events.put(envelope::event("close", None, &envelope::close(problem, retry(problem))));
+    events.put(envelope::event(None, &envelope::close(problem, retry(problem))));
     respond(Body::full(events.freeze()))
 }
 
@@ -77,9 +77,9 @@ impl EventStream {
         let mut stream =
             Self { counters, session: Some(session), frames: VecDeque::new(), tail: BytesMut::new() };
         stream.tail.put(envelope::retry_line(delay()));
-        stream.tell("open", Some(&cursor), &open);
+        stream.tell(Some(&cursor), &open);
         for error in refused {
-            stream.tell("error", None, &error);
+            stream.tell(None, &error);
         }
         stream
     }
@@ -106,12 +106,12 @@ impl EventStream {
                 self.publication(&envelope, &session.cursor());
             }
             Entry::Gap(channel, gap) => {
-                self.tell("gap", Some(&session.cursor()), &envelope::gap(&channel, &gap));
+                self.tell(Some(&session.cursor()), &envelope::gap(&channel, &gap));
             }
-            Entry::Join(channel, member) => self.tell("join", None, &envelope::join(&channel, &member)),
-            Entry::Leave(channel, member) => self.tell("leave", None, &envelope::leave(&channel, &member)),
-            Entry::Own(message) => self.tell("error", None, &message),
-            Entry::Heartbeat => self.tell("heartbeat", None, &envelope::heartbeat()),
+            Entry::Join(channel, member) => self.tell(None, &envelope::join(&channel, &member)),
+            Entry::Leave(channel, member) => self.tell(None, &envelope::leave(&channel, &member)),
+            Entry::Own(message) => self.tell(None, &message),
+            Entry::Heartbeat => self.tell(None, &envelope::heartbeat()),
         }
     }
 
@@ -128,14 +128,14 @@ impl EventStream {
         self.tail.put(envelope::id_line(cursor));
     }
 
-    fn tell(&mut self, kind: &str, cursor: Option<&Cursor>, envelope: &Bytes) {
+    fn tell(&mut self, cursor: Option<&Cursor>, envelope: &Bytes) {
         self.count(envelope.len());
-        self.tail.put(envelope::event(kind, cursor, envelope));
+        self.tail.put(envelope::event(cursor, envelope));
     }
 
     fn end(&mut self, session: &Session) {
         let problem = session.ended().unwrap_or_else(|| Code::Unavailable.into());
-        self.tell("close", None, &envelope::close(&problem, retry(&problem)));
+        self.tell(None, &envelope::close(&problem, retry(&problem)));
         session.close(Departure::Closed);
         self.session = None;
     }

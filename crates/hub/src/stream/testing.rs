@@ -321,7 +321,8 @@ impl Events {
         }
         assert!(data.len() <= 1, "{block:?}");
         let data: Value = serde_json::from_str(&data.pop()?).unwrap();
-        assert_eq!(data["type"], *kind);
+        assert_eq!(kind, if data["type"] == "message" { "message" } else { "control" });
+        let kind = data["type"].as_str()?.to_owned();
         Some(Event { kind, id, data })
     }
 

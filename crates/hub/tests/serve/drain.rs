@@ -39,7 +39,7 @@ async fn clients_have_all_that_was_acknowledged_and_are_told_to_reconnect() {
     for n in 0..100 {
         assert!(text.contains(&format!("\"data\":{n},")), "{n}");
     }
-    assert!(text.contains("event: close") && text.contains("\"code\":4000"), "{text}");
+    assert!(text.contains("event: control") && text.contains("\"code\":4000"), "{text}");
 
     let batch = long.answer().await;
     assert_eq!(batch.status, 200, "{batch:?}");
@@ -52,7 +52,7 @@ async fn clients_have_all_that_was_acknowledged_and_are_told_to_reconnect() {
 async fn readiness_goes_first_and_operators_last() {
     let mut server = serve(|settings| {
         settings.admin_listen = Some(Listen::Tcp(([127, 0, 0, 1], 0).into()));
-        settings.drain = Duration::from_secs(3600);
+        settings.drain = Duration::from_hours(1);
     });
     // Of two on one thread the second one stays for half the time.
     let mut clients = Vec::new();
@@ -83,7 +83,7 @@ async fn readiness_goes_first_and_operators_last() {
 
 #[tokio::test]
 async fn a_server_without_clients_ends_at_once() {
-    let mut server = serve(|settings| settings.drain = Duration::from_secs(3600));
+    let mut server = serve(|settings| settings.drain = Duration::from_hours(1));
     let silent = server.connect().await;
     assert_eq!(server.ask(&get("/health")).await.status, 200);
     server.stop();
@@ -93,7 +93,7 @@ async fn a_server_without_clients_ends_at_once() {
 
 #[tokio::test]
 async fn load_balancers_are_told_before_clients_notice() {
-    let mut server = serve(|settings| settings.notice = Duration::from_secs(3600));
+    let mut server = serve(|settings| settings.notice = Duration::from_hours(1));
     let mut ws = sockeye::connect(&server.url("/stream?channel=a")).await.unwrap();
     next(&mut ws).await;
     let mut probe = server.connect().await;

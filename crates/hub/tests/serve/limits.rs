@@ -13,7 +13,7 @@ async fn assert_turned_away(server: &Running, code: u16, status: u16) {
     events.send(with("/stream?channel=a", "Accept: text/event-stream\r\n")).await;
     let answer = events.answer().await;
     assert_eq!(answer.status, 200);
-    assert!(answer.body.contains("retry: ") && answer.body.contains("event: close"), "{answer:?}");
+    assert!(answer.body.contains("retry: ") && answer.body.contains("event: control"), "{answer:?}");
     assert!(answer.body.contains(&format!("\"code\":{code}")), "{answer:?}");
 
     for request in [get("/stream?channel=a"), get("/stream?channel=a&wait=20")] {

@@ -94,7 +94,7 @@ impl Running {
 fn tcp_address(listen: &Listen) -> SocketAddr {
     match listen {
         Listen::Tcp(address) => *address,
-        Listen::Unix(path) => panic!("{path:?} is no TCP address"),
+        Listen::Unix(path) => panic!("{} is no TCP address", path.display()),
     }
 }
 

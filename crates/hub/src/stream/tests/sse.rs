@@ -253,7 +253,7 @@ async fn who_finds_no_room_is_told_to_come_back() {
             );
             let text = events.into_body().collect().await.unwrap().to_bytes();
             let text = str::from_utf8(&text).unwrap();
-            assert!(text.starts_with("retry: ") && text.contains("\n\nevent: close\ndata: {"));
+            assert!(text.starts_with("retry: ") && text.contains("\n\nevent: control\ndata: {"));
             let poll = crate::stream::turn_away(&worker, &headers(&[]), &problem);
             assert_eq!(poll.status(), 503);
         },
