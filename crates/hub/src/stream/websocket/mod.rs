@@ -24,12 +24,15 @@ pub(crate) const JSON: &str = "sockeye.json.v1";
 /// The subprotocol in which binary payloads are binary messages.
 pub(crate) const BINARY: &str = "sockeye.bin.v1";
 
-/// What the library is to bound: a message has room for any publication as base64, and for any token.
+/// What the library is to bound: a message has room for any publication, however its JSON was written, and for any
+/// token. What is too large and fits is answered, and the connection goes on.
 pub(crate) fn limits(limits: &settings::Limits) -> sockeye::Limits {
-    /// For the names and the fields around a payload.
-    const AROUND: usize = 4 << 10;
+    /// Bytes of JSON for a byte of text, at most: `\u0001`. Base64 needs fewer.
+    const ESCAPED: usize = 6;
+    /// For the names and the fields around a payload: 16 KiB.
+    const AROUND: usize = 16 << 10;
     let mut bounds = sockeye::Limits::default();
-    bounds.max_message = (limits.publication.div_ceil(3) * 4).max(limits.token) + AROUND;
+    bounds.max_message = limits.publication.max(limits.token).saturating_mul(ESCAPED).saturating_add(AROUND);
     bounds
 }
 
