@@ -233,6 +233,19 @@ fn a_batch_that_ends_in_a_close_counts_too() {
     }
 }
 
+#[test]
+fn a_message_is_one_line_whatever_it_says() {
+    let body = format!(
+        "data: {}\n\nevent: control\ndata: {}\n\n",
+        r#"{"type":"message","channel":"chat","position":"chat~5f.2","data":"hi\nnews  forged\r\u001b[2J\tend"}"#,
+        r#"{"type":"close","code":4100,"name":"disconnected","message":"go\nsockeye: forged"}"#,
+    );
+    let (url, _requests) = answering(vec![events(&body)]);
+    let ended = sockeye(["subscribe", "chat", "--transport", "sse", "--server", &url]);
+    assert_eq!(ended.stdout, "chat  hi\\nnews  forged\\r\\u{1b}[2J\tend\n");
+    assert_eq!((ended.code, ended.stderr.lines().count()), (7, 1), "{}", ended.stderr);
+}
+
 const OPEN: &str =
     r#"{"type":"open","client":"q.s","cursor":"a~1.1","transport":"websocket","heartbeat":25}"#;
 
