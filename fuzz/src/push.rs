@@ -37,7 +37,8 @@ pub fn run(input: &[u8]) {
 
 fn payload(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
-    let json = serde_json::from_slice::<serde::de::IgnoredAny>(input).is_ok();
+    let text = str::from_utf8(input).ok();
+    let json = text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
     match Data::of(Some("application/json"), bytes.clone()) {
         Ok((data, _)) => {
             let Data::Json(checked) = data else { panic!("not what was declared") };
