@@ -11,6 +11,7 @@ use super::rewind::Rewind;
 use super::site::{Serves, Site};
 use super::{http, websocket};
 use crate::code::{Code, Problem};
+use crate::journal::{self, Throttle};
 use crate::worker::Worker;
 use bytes::BytesMut;
 use socket2::SockRef;
@@ -42,6 +43,8 @@ pub(super) struct Door {
     pub(super) worker: Rc<Worker>,
     /// Whether the server still serves.
     pub(super) phase: watch::Receiver<Phase>,
+    /// How often the log hears of wrong keys.
+    pub(super) wrong_keys: Throttle,
 }
 
 /// What the server does.
@@ -79,6 +82,11 @@ pub(super) struct Visit {
 }
 
 impl Door {
+    /// With a worker for this thread.
+    pub(super) fn new(site: Arc<Site>, phase: watch::Receiver<Phase>) -> Self {
+        Self { worker: Worker::new(site.hub.clone()), site, phase, wrong_keys: Throttle::default() }
+    }
+
     /// Ready when a connection that has asked for nothing yet need not be awaited any longer.
     async fn too_late(&self) {
         self.draining().await;
@@ -104,8 +112,10 @@ pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
                 None => Stream::from(tcp),
                 Some(tls) => {
                     visit.scheme = "https";
-                    let Ok(stream) = tls.accept(tcp).await else { return };
-                    stream
+                    match tls.accept(tcp).await {
+                        Ok(stream) => stream,
+                        Err(error) => return journal::failed(peer, error),
+                    }
                 }
             };
             meet(door, stream, visit).await;
@@ -141,10 +151,11 @@ where
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
         Ok(Ok(First::Http1)) => http::serve1(&door, Rewind::new(read.freeze(), io), visit).await,
         Ok(Ok(First::Http2)) => http::serve2(&door, Rewind::new(read.freeze(), io), visit).await,
-        Ok(Err(_)) => {} // it is gone
-        Err(_) if read.is_empty() => {}
+        Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
+        Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
+            journal::failed(visit.peer, &problem);
             let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
         }
     }
@@ -168,7 +179,7 @@ mod tests {
         let broker = Arc::new(MemoryBroker::new(settings.limits.history));
         let site = Arc::new(Site::new(Hub::new(settings, broker).unwrap()).unwrap());
         let (sender, phase) = watch::channel(Phase::Serving);
-        let door = Rc::new(Door { worker: Worker::new(site.hub.clone()), site, phase });
+        let door = Rc::new(Door::new(site, phase));
         let Entry::Open(pass) = door.site.gate.connect(Peer::Proxy, Instant::now()) else { panic!("full") };
         let (near, far) = duplex(1 << 16);
         let visit = Visit {

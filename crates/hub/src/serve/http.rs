@@ -4,11 +4,13 @@ use super::body::Body;
 use super::entry::{Door, Visit};
 use super::rewind::Rewind;
 use super::routes;
+use crate::auth::api_key_of;
+use crate::journal;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,6 +18,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// Bytes of a head, and of what is read or written at once.
 const BUFFER: usize = 16 << 10;
@@ -84,8 +87,24 @@ impl Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (door, visit) = (self.door.clone(), self.visit.clone());
-        Box::pin(async move { Ok(routes::answer(&door, &visit, request).await) })
+        let span = door.span(&visit, request.uri(), request.headers());
+        let shows_key = is_of_api(request.uri().path()) && api_key_of(request.headers()).is_some();
+        let shown_by = shows_key.then(|| door.site.proxies.asker(visit.peer, request.headers()).address);
+        let answering = async move {
+            let response = routes::answer(&door, &visit, request).await;
+            journal::answered(&response);
+            if let (Some(address), StatusCode::UNAUTHORIZED) = (shown_by, response.status()) {
+                journal::wrong_key(&door.wrong_keys, address);
+            }
+            Ok(response)
+        };
+        Box::pin(answering.instrument(span))
     }
+}
+
+/// Whether it takes the server key.
+fn is_of_api(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/api/")
 }
 
 /// Runs the connection to its end; when the server drains, it ends behind what it is answering.

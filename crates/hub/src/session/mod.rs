@@ -72,6 +72,10 @@ pub(crate) struct Session {
     spoken: Cell<u32>,
     /// When the token expires, by the worker's clock.
     expires: Cell<u32>,
+    /// When it began, by the worker's clock.
+    began: u32,
+    /// Entries that were handed out, but for heartbeats.
+    handed_out: Cell<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,8 @@ impl Session {
             heartbeat: Cell::new(false),
             spoken: Cell::new(worker.clock().now()),
             expires: Cell::new(expires),
+            began: worker.clock().now(),
+            handed_out: Cell::new(0),
             worker,
         }
     }
@@ -126,6 +132,7 @@ impl Session {
             self.replay(cx);
         }
         if let Some(entry) = self.take_entry() {
+            self.handed_out.set(self.handed_out.get().wrapping_add(1));
             self.spoken.set(self.worker.clock().now());
             self.heartbeat.set(false);
             return Poll::Ready(Some(entry));
@@ -200,6 +207,16 @@ impl Session {
     /// The worker whose thread it is on.
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.worker
+    }
+
+    /// Entries that were handed out, but for heartbeats.
+    pub(crate) fn handed_out(&self) -> u32 {
+        self.handed_out.get()
+    }
+
+    /// Seconds since it began.
+    pub(crate) fn age(&self) -> u32 {
+        self.worker.clock().now().saturating_sub(self.began)
     }
 
     pub(crate) fn number(&self) -> u64 {

@@ -17,6 +17,7 @@ use crate::broker::{Delivery, Drained, Inbox, Lease, Member};
 use crate::channel::Channel;
 use crate::code::Code;
 use crate::hub::{Hub, Line};
+use crate::journal::{self, Overload};
 use crate::metrics::{Counters, Transport};
 use crate::session::{Message, Opening, Presence, Session, Source, announce};
 use clock::Clock;
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     number: usize,
     commands: RefCell<UnboundedReceiver<Command>>,
     drain: RefCell<Option<Drain>>,
+    overload: Overload,
 }
 
 impl Worker {
@@ -67,6 +69,7 @@ impl Worker {
             number,
             commands: RefCell::new(commands),
             drain: RefCell::default(),
+            overload: Overload::default(),
             hub,
         })
     }
@@ -162,6 +165,7 @@ impl Worker {
         for session in self.sessions() {
             session.handle_tick();
         }
+        self.overload.tell(self.number, &self.counters);
         if self.number == 0 {
             self.hub.broker.sweep();
         }
@@ -192,9 +196,11 @@ impl Worker {
         self.sessions.borrow_mut().remove(&session.number());
         let counters = &self.counters;
         counters.transport(session.transport()).open.subtract(1);
+        let code = session.ended().map(|problem| problem.code);
+        journal::closed(session, code.map(Code::number));
         let is_poll = matches!(session.transport(), Transport::LongPoll | Transport::Poll);
-        match session.ended() {
-            Some(problem) => counters.ended(problem.code).increment(),
+        match code {
+            Some(code) => counters.ended(code).increment(),
             None if is_poll => {}
             None => counters.left.increment(),
         }

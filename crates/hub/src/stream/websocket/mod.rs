@@ -18,6 +18,7 @@ use sockeye::{CloseCode, Compress, Message, Prepared, Text, WebSocket};
 use std::future::Future;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// The subprotocol in which everything is text, and which holds where none is agreed on.
 pub(crate) const JSON: &str = "sockeye.json.v1";
@@ -42,7 +43,7 @@ pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Fut
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let opening = Box::pin(open(worker, ws, ask));
+    let opening = Box::pin(open(worker, ws, ask).in_current_span());
     async move {
         let Some(connection) = opening.await else { return };
         connection.await;
@@ -50,12 +51,16 @@ where
 }
 
 /// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
-pub(crate) async fn turn_away<S>(worker: &Worker, ws: WebSocket<S>, problem: &Problem)
+pub(crate) fn turn_away<S>(
+    worker: &Worker,
+    ws: WebSocket<S>,
+    problem: Problem,
+) -> impl Future<Output = ()> + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    worker.counters.ended(problem.code).increment();
-    close(ws, problem).await;
+    let problem = begin::refused(worker, problem);
+    async move { close(ws, &problem).await }
 }
 
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
