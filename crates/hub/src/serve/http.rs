@@ -1,6 +1,6 @@
 //! Connections that speak HTTP: hyper reads and writes, the table of routes answers.
 
-use super::body::Body;
+use super::body::{Body, Silence};
 use super::entry::{Door, Visit};
 use super::rewind::Rewind;
 use super::routes;
@@ -49,12 +49,14 @@ pub(super) async fn serve1<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let silence = visit.silence.clone();
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
     builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    finish(door, pin!(connection), http1::UpgradeableConnection::graceful_shutdown).await;
+    let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+    note_silence(finish(door, pin!(connection), shut_down).await, &silence);
 }
 
 /// Serves HTTP/2 until the connection ends.
@@ -62,6 +64,7 @@ pub(super) async fn serve2<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let silence = visit.silence.clone();
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http2::Builder::new(Local);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
@@ -69,7 +72,8 @@ where
     builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     builder.max_send_buf_size(BUFFER).max_header_list_size(HEADER_LIST);
     let connection = builder.serve_connection(TokioIo::new(io), service);
-    finish(door, pin!(connection), http2::Connection::graceful_shutdown).await;
+    let shut_down = http2::Connection::graceful_shutdown;
+    note_silence(finish(door, pin!(connection), shut_down).await, &silence);
 }
 
 /// Answers one request after the other. An answer's future is on the heap while it is in the making: an event stream
@@ -96,7 +100,7 @@ impl Service<Request<Incoming>> for Answering {
             if let (Some(address), StatusCode::UNAUTHORIZED) = (shown_by, response.status()) {
                 journal::wrong_key(&door.wrong_keys, address);
             }
-            Ok(response)
+            Ok(response.map(|body| body.watching(&visit.silence)))
         };
         Box::pin(answering.instrument(span))
     }
@@ -108,14 +112,26 @@ fn is_of_api(path: &str) -> bool {
 }
 
 /// Runs the connection to its end; when the server drains, it ends behind what it is answering.
-async fn finish<C: Future>(door: &Door, mut connection: Pin<&mut C>, shut_down: impl FnOnce(Pin<&mut C>)) {
+async fn finish<C: Future>(
+    door: &Door,
+    mut connection: Pin<&mut C>,
+    shut_down: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
     tokio::select! {
         biased;
-        _ = connection.as_mut() => return, // however it ended, it is over
+        ended = connection.as_mut() => return ended,
         () = door.draining() => {}
     }
     shut_down(connection.as_mut());
-    connection.await;
+    connection.await
+}
+
+/// The client has not answered a ping in time; streams that are still there hear of it. What the kernel has given up, the
+/// transport has noted.
+fn note_silence(ended: hyper::Result<()>, silence: &Silence) {
+    if ended.is_err_and(|error| error.is_timeout()) {
+        silence.set();
+    }
 }
 
 /// Runs what belongs to a connection on its own thread.

@@ -96,6 +96,8 @@ pub(crate) enum Departure {
     Closed,
     /// Its connection broke, or its poll was answered: it may come back.
     Broken,
+    /// It has broken the protocol of its transport, and the connection was closed with this code.
+    Faulty(u16),
 }
 
 impl Session {
@@ -234,7 +236,7 @@ impl Session {
         while let Some(subscription) = self.last_subscription() {
             self.detach(&subscription, linger);
         }
-        self.worker.forget(self);
+        self.worker.forget(self, departure);
         self.wake();
     }
 

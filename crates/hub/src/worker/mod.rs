@@ -19,7 +19,7 @@ use crate::code::Code;
 use crate::hub::{Hub, Line};
 use crate::journal::{self, Overload};
 use crate::metrics::{Counters, Transport};
-use crate::session::{Message, Opening, Presence, Session, Source, announce};
+use crate::session::{Departure, Message, Opening, Presence, Session, Source, announce};
 use clock::Clock;
 use drain::Drain;
 use registry::Registry;
@@ -192,17 +192,19 @@ impl Worker {
     }
 
     /// Takes a session off the books.
-    pub(crate) fn forget(&self, session: &Session) {
+    pub(crate) fn forget(&self, session: &Session, departure: Departure) {
         self.sessions.borrow_mut().remove(&session.number());
         let counters = &self.counters;
         counters.transport(session.transport()).open.subtract(1);
         let code = session.ended().map(|problem| problem.code);
-        journal::closed(session, code.map(Code::number));
+        let fault = if let Departure::Faulty(fault) = departure { Some(fault) } else { None };
+        journal::closed(session, code.map(Code::number).or(fault));
         let is_poll = matches!(session.transport(), Transport::LongPoll | Transport::Poll);
-        match code {
-            Some(code) => counters.ended(code).increment(),
-            None if is_poll => {}
-            None => counters.left.increment(),
+        match (code, fault) {
+            (Some(code), _) => counters.ended(code).increment(),
+            (None, Some(fault)) => counters.fault(fault).increment(),
+            (None, None) if is_poll => {}
+            (None, None) => counters.left.increment(),
         }
     }
 }

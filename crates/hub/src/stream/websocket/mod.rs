@@ -2,7 +2,7 @@
 
 mod connection;
 
-use connection::{Connection, First, Format};
+use connection::{Connection, First, Format, end_of};
 
 use super::allowance::Allowance;
 use super::ask::Ask;
@@ -11,6 +11,7 @@ use crate::code::{Code, Problem};
 use crate::envelope::{self, Asked, BadRequest, Request};
 use crate::identity::Identity;
 use crate::metrics::Transport;
+use crate::session::Departure;
 use crate::settings;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -75,10 +76,23 @@ where
     let mut allowance = Allowance::new();
     match begin(&worker, &mut ws, &ask, &mut allowance).await {
         Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
-        Err(problem) => {
-            close(ws, &problem?).await;
+        Err(Some(problem)) => {
+            close(ws, &problem).await;
             None
         }
+        Err(None) => {
+            count_end(&worker, &ws);
+            None
+        }
+    }
+}
+
+/// Counts a connection that ended before there was a session, which would count it.
+fn count_end<S: AsyncRead + AsyncWrite + Unpin>(worker: &Worker, ws: &WebSocket<S>) {
+    match end_of(ws) {
+        (_, Some(code)) => drop(begin::refused(worker, code)),
+        (Departure::Faulty(code), None) => worker.counters.fault(code).increment(),
+        (_, None) => {} // it was nobody's
     }
 }
 
