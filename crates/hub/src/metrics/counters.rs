@@ -80,6 +80,7 @@ pub struct TransportCounters {
 pub struct Counters {
     transports: [TransportCounters; Transport::ALL.len()],
     ends: [Counter; Code::ALL.len()],
+    faults: [Counter; Counters::FAULTS.len()],
     /// Connections that ended by their client, without a code of ours.
     pub left: Counter,
     /// Connections closed without an answer, because too many were being turned away already.
@@ -116,6 +117,15 @@ impl Counters {
     /// The figures of a transport.
     pub fn transport(&self, transport: Transport) -> &TransportCounters {
         &self.transports[transport as usize]
+    }
+
+    /// The close codes that end a WebSocket whose client breaks its protocol (RFC 6455 7.4.1).
+    pub const FAULTS: [u16; 3] = [1002, 1007, 1009];
+
+    /// Connections that ended with one of [`FAULTS`](Self::FAULTS); with any other, as 1002.
+    pub fn fault(&self, code: u16) -> &Counter {
+        let index = Self::FAULTS.iter().position(|&other| other == code).unwrap_or_default();
+        &self.faults[index]
     }
 
     /// Connections that ended with a code.

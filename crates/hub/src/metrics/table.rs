@@ -23,7 +23,7 @@ pub(super) enum Figure {
     TransportCounter(fn(&TransportCounters) -> u64),
     /// A sum for each transport that also falls; label `transport`.
     TransportGauge(fn(&TransportCounters) -> u64),
-    /// Connections that ended with each code; label `code`, its name.
+    /// Connections that ended with each code; label `code`: its name, or the number of a WebSocket's own.
     Ends,
     /// From publish to write.
     Latency,

@@ -7,7 +7,7 @@ use crate::code::{Code, Problem, Then};
 use crate::envelope;
 use crate::metrics::{Counters, Transport};
 use crate::position::Cursor;
-use crate::serve::body::Body;
+use crate::serve::body::{Body, Coming};
 use crate::session::{Departure, Entry, Session};
 use crate::worker::Worker;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -150,6 +150,14 @@ impl EventStream {
         let counters = self.counters.transport(Transport::Sse);
         counters.messages_sent.increment();
         counters.bytes_sent.add(len as u64);
+    }
+}
+
+impl Coming for EventStream {
+    fn handle_silence(self: Pin<&mut Self>) {
+        if let Some(session) = &self.session {
+            session.end(Code::Silent.into());
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod connection;
 
-use connection::{Connection, First, Format};
+use connection::{Connection, First, Format, end_of};
 
 use super::allowance::Allowance;
 use super::ask::Ask;
@@ -11,6 +11,7 @@ use crate::code::{Code, Problem};
 use crate::envelope::{self, Asked, BadRequest, Request};
 use crate::identity::Identity;
 use crate::metrics::Transport;
+use crate::session::Departure;
 use crate::settings;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use sockeye::{CloseCode, Compress, Message, Prepared, Text, WebSocket};
 use std::future::Future;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// The subprotocol in which everything is text, and which holds where none is agreed on.
 pub(crate) const JSON: &str = "sockeye.json.v1";
@@ -42,7 +44,7 @@ pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Fut
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let opening = Box::pin(open(worker, ws, ask));
+    let opening = Box::pin(open(worker, ws, ask).in_current_span());
     async move {
         let Some(connection) = opening.await else { return };
         connection.await;
@@ -50,12 +52,16 @@ where
 }
 
 /// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
-pub(crate) async fn turn_away<S>(worker: &Worker, ws: WebSocket<S>, problem: &Problem)
+pub(crate) fn turn_away<S>(
+    worker: &Worker,
+    ws: WebSocket<S>,
+    problem: Problem,
+) -> impl Future<Output = ()> + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    worker.counters.ended(problem.code).increment();
-    close(ws, problem).await;
+    let problem = begin::refused(worker, problem);
+    async move { close(ws, &problem).await }
 }
 
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
@@ -70,10 +76,23 @@ where
     let mut allowance = Allowance::new();
     match begin(&worker, &mut ws, &ask, &mut allowance).await {
         Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
-        Err(problem) => {
-            close(ws, &problem?).await;
+        Err(Some(problem)) => {
+            close(ws, &problem).await;
             None
         }
+        Err(None) => {
+            count_end(&worker, &ws);
+            None
+        }
+    }
+}
+
+/// Counts a connection that ended before there was a session, which would count it.
+fn count_end<S: AsyncRead + AsyncWrite + Unpin>(worker: &Worker, ws: &WebSocket<S>) {
+    match end_of(ws) {
+        (_, Some(code)) => drop(begin::refused(worker, code)),
+        (Departure::Faulty(code), None) => worker.counters.fault(code).increment(),
+        (_, None) => {} // it was nobody's
     }
 }
 
