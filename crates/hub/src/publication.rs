@@ -5,6 +5,7 @@ use crate::position::{Epoch, Offset, Position};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::sync::OnceLock;
+use tokio::time::Instant;
 
 /// A payload, checked: JSON is valid JSON without line breaks, text is UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Publication {
     pub data: Data,
     /// Its circumstances.
     pub meta: Meta,
+    /// When this server took it, for measurements.
+    pub(crate) taken: Instant,
     /// The envelope, made by [`crate::envelope`].
     pub(crate) json: OnceLock<Bytes>,
     /// The envelope as a message of `sockeye.json.v1`.
@@ -65,8 +68,8 @@ impl Publication {
     /// Puts a payload at its place.
     pub fn new(position: Position, data: Data, meta: Meta) -> Self {
         let Position { channel, epoch, offset } = position;
-        let (json, text, binary) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { channel, epoch, offset, data, meta, json, text, binary }
+        let (taken, json, text, binary) = (Instant::now(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { channel, epoch, offset, data, meta, taken, json, text, binary }
     }
 
     /// Its place.

@@ -9,7 +9,6 @@ use crate::broker::{Gap, Member};
 use crate::code::Code;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// Someone has come to a channel, or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +110,7 @@ impl Session {
             Item::Publication(subscription, message) => {
                 subscription.tell(Place { epoch: message.epoch, offset: message.offset });
                 if message.source() == Source::Live {
-                    self.worker.counters.latency.observe(age(&message));
+                    self.worker.counters.latency.observe(message.taken.elapsed());
                 }
                 Entry::Publication(message)
             }
@@ -131,9 +130,4 @@ impl Session {
         subscription.tell(Place { epoch: gap.epoch, offset: gap.to });
         Entry::Gap(subscription.channel().clone(), gap)
     }
-}
-
-fn age(message: &Message) -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_millis(message.meta.time))
 }
