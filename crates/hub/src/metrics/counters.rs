@@ -83,6 +83,8 @@ pub struct Counters {
     faults: [Counter; Counters::FAULTS.len()],
     /// Connections that ended by their client, without a code of ours.
     pub left: Counter,
+    /// Connections that came beyond a limit of all or of their address, to be told so.
+    pub refused: Counter,
     /// Connections closed without an answer, because too many were being turned away already.
     pub unanswered: Counter,
     /// Publications made into envelopes, once per publication and format.
