@@ -101,7 +101,7 @@ pub struct Counters {
     pub gaps: Counter,
     /// Times that the worker's inbox overflowed and a log was read instead.
     pub behind: Counter,
-    /// Joins and leaves that found no room in the worker's inbox.
+    /// Joins and leaves that found no room in the worker's inbox, or in an outbox.
     pub presence_dropped: Counter,
     /// Messages that wait in outboxes.
     pub queued: Counter,

@@ -71,7 +71,8 @@ impl Deref for Message {
 /// What an envelope has beside payload and names: braces, field names, position, time.
 const ENVELOPE: usize = 128;
 
-fn envelope_len(publication: &Publication) -> usize {
+/// What a publication counts in an outbox: about the bytes of its envelope.
+pub(crate) fn envelope_len(publication: &Publication) -> usize {
     let payload = match &publication.data {
         Data::Json(bytes) | Data::Text(bytes) => bytes.len(),
         Data::Binary(bytes) => bytes.len().div_ceil(3) * 4,
@@ -82,4 +83,9 @@ fn envelope_len(publication: &Publication) -> usize {
     let fields = meta.fields.as_ref().map_or(0, |fields| fields.get().len());
     // The channel's name stands in the position, too.
     payload + 2 * publication.channel.as_str().len() + texts + fields + ENVELOPE
+}
+
+/// What someone's coming or going counts in an outbox.
+pub(crate) fn member_len(member: &Member) -> usize {
+    ENVELOPE + member.info.as_ref().map_or(0, |info| info.get().len())
 }
