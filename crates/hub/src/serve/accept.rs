@@ -75,7 +75,10 @@ impl Acceptor<'_> {
         };
         let (pass, refused) = match self.site.gate.connect(whose, Instant::now()) {
             Entry::Open(pass) => (pass, None),
-            Entry::Refused(pass, code) => (pass, Some(code)),
+            Entry::Refused(pass, code) => {
+                self.site.hub.metrics.count_elsewhere(|counters| counters.refused.increment());
+                (pass, Some(code))
+            }
             Entry::Full => {
                 journal::failed(peer, "too many connections are being turned away already");
                 self.site.hub.metrics.count_elsewhere(|counters| counters.unanswered.increment());
