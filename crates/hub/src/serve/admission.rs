@@ -4,10 +4,11 @@ use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
 use super::gate::Pass;
 use super::origin::{Allowed, Asked};
+use super::routes;
 use crate::api;
 use crate::code::Problem;
 use crate::journal;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
 use tracing::Span;
@@ -30,7 +31,13 @@ impl Door {
     /// Looks at a request's host and origin, and takes a place for a stream.
     pub(super) fn admit(&self, visit: &Visit, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Problem> {
         let asker = self.site.proxies.asker(visit.peer, headers);
-        let asked = Asked { asker: &asker, host: host(uri, headers), scheme: visit.scheme, headers };
+        let asked = Asked {
+            asker: &asker,
+            host: host(uri, headers),
+            scheme: visit.scheme,
+            wants: routes::wants(uri.path()),
+            headers,
+        };
         let allowed = self.site.origins.check(&asked).inspect_err(journal::refused)?;
         let stream = if uri.path() == STREAM { self.begin(visit, &asker) } else { Ok(None) };
         Ok(Admitted { asker, allowed, stream })
@@ -67,6 +74,7 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 pub(super) fn refusal(problem: &Problem) -> Rejection {
     let (parts, body) = api::refuse(problem).into_parts();
     let mut rejection = Rejection::new(parts.status).body(body.into_bytes());
+    rejection = rejection.header(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in &parts.headers {
         rejection = rejection.header(name.clone(), value.clone());
     }

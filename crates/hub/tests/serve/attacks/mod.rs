@@ -1,0 +1,3 @@
+//! What others have tried, over real sockets.
+
+mod cross_site;
