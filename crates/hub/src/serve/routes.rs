@@ -1,6 +1,6 @@
 //! The table of addresses, and what every answer has to have.
 
-use super::admission::{Admitted, STREAM};
+use super::admission::{Admitted, Head, STREAM};
 use super::assets::{self, Asset};
 use super::body::Body;
 use super::entry::{Door, Visit};
@@ -100,7 +100,8 @@ pub(super) async fn answer(
     let is_head = request.method() == Method::HEAD;
     // What stands behind an upgrade that is refused may have been smuggled past a proxy: it is not parsed.
     let is_last = visit.refused.is_some() || has_upgrade(request.headers());
-    let mut response = match door.admit(visit, request.uri(), request.headers()) {
+    let head = Head { version: request.version(), uri: request.uri(), headers: request.headers() };
+    let mut response = match door.admit(visit, head) {
         Ok(admitted) => {
             let allowed = admitted.allowed.clone();
             if !allowed.has_credentials() {

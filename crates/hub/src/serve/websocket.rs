@@ -1,6 +1,6 @@
 //! How a WebSocket is opened: on a fresh connection by the library alone, on one that hyper serves by taking it over.
 
-use super::admission::{Admitted, STREAM, refusal};
+use super::admission::{Admitted, Head, STREAM, refusal};
 use super::entry::{Door, Visit};
 use super::site::Serves;
 use crate::code::{Code, Problem};
@@ -62,7 +62,8 @@ where
 }
 
 fn check(door: &Door, visit: &Visit, request: &sockeye::server::Request) -> Result<Admitted, Problem> {
-    let admitted = door.admit(visit, request.uri(), request.headers())?;
+    let head = Head { version: request.version(), uri: request.uri(), headers: request.headers() };
+    let admitted = door.admit(visit, head)?;
     if request.path() == STREAM && visit.serves != Serves::Admin {
         return Ok(admitted);
     }

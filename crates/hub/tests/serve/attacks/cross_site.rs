@@ -26,7 +26,7 @@ fn by_cookie(origins: &[&str]) -> impl FnOnce(&mut Settings) {
     }
 }
 
-/// What a client may do, but for WebSockets.
+/// What a client may do by HTTP.
 fn requests(headers: &str) -> [String; 6] {
     [
         with("/stream?channel=a", &format!("{headers}Accept: text/event-stream\r\n")),
