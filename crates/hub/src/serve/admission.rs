@@ -1,5 +1,6 @@
 //! Whether a request is let in: by its host and origin, and where it begins a stream by the limits of its address.
 
+use super::body::Body;
 use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
 use super::gate::{Pass, Taken};
@@ -9,7 +10,7 @@ use crate::api;
 use crate::code::{Code, Problem};
 use crate::journal;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, Version, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
 use tracing::Span;
@@ -116,7 +117,18 @@ impl<'a> Head<'a> {
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
 pub(super) fn refusal(problem: &Problem) -> Rejection {
-    let (parts, body) = api::refuse(problem).into_parts();
+    rejection(api::refuse(problem))
+}
+
+/// The same, with a status that says more than the code.
+pub(super) fn refusal_as(status: StatusCode, problem: &Problem) -> Rejection {
+    let mut answer = api::refuse(problem);
+    *answer.status_mut() = status;
+    rejection(answer)
+}
+
+fn rejection(answer: Response<Body>) -> Rejection {
+    let (parts, body) = answer.into_parts();
     let mut rejection = Rejection::new(parts.status).body(body.into_bytes());
     rejection = rejection.header(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in &parts.headers {

@@ -3,7 +3,7 @@
 //! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
 //! what was needed here.
 
-use super::admission::refusal;
+use super::admission::refusal_as;
 use super::body::Silence;
 use super::gate::{Pass, Seat};
 use super::head::{self, First};
@@ -14,6 +14,7 @@ use super::{http, websocket};
 use crate::code::{Code, Problem};
 use crate::journal::{self, Throttle};
 use crate::worker::Worker;
+use ::http::StatusCode;
 use bytes::BytesMut;
 use socket2::SockRef;
 use sockeye::Stream;
@@ -29,6 +30,9 @@ use tokio::sync::watch;
 
 /// How long the head of the first request may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the answer to what is no request may take.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// How long that of a connection may take that comes when the server drains.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
@@ -169,14 +173,39 @@ where
             let _ = io.write_all(HTTP2_NEEDS_TLS).await; // it may be gone by now
         }
         Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
+        Ok(Ok(First::TooLarge)) => {
+            let message = "the head of the request is too large; ask for less at once, or send it in a body";
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            refuse(&door, io, (&visit, status, Problem::new(Code::TooLarge, message))).await;
+        }
+        Ok(Ok(First::Malformed)) => {
+            let problem = Problem::new(Code::BadParameter, "the request is not HTTP/1.1");
+            refuse(&door, io, (&visit, StatusCode::BAD_REQUEST, problem)).await;
+        }
         Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
         Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            journal::failed(visit.peer, &problem);
-            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+            refuse(&door, io, (&visit, StatusCode::REQUEST_TIMEOUT, problem)).await;
         }
     }
+}
+
+/// Answers what never became a request. What still comes is read for a moment: with bytes unread, the end of the
+/// connection would be a reset, which may overtake the answer.
+async fn refuse<S>(door: &Door, mut io: S, (visit, status, problem): (&Visit, StatusCode, Problem))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    journal::failed(visit.peer, &problem);
+    door.worker.counters.errors.increment();
+    let answer = refusal_as(status, &problem).encode();
+    let last = async {
+        io.write_all(&answer).await?;
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LAST_ANSWER, last).await; // it may be gone by now
 }
 
 fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
