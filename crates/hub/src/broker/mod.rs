@@ -264,6 +264,8 @@ pub struct Usage {
 pub enum BrokerError {
     /// The offsets of the log are used up.
     Exhausted,
+    /// As many members as the broker remembers are present without a held lease.
+    Crowded,
     /// What the broker stands on has failed.
     Unavailable(String),
 }
@@ -272,6 +274,9 @@ impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exhausted => f.write_str("the channel's offsets are used up; restart the server"),
+            Self::Crowded => f.write_str(
+                "too many clients are present between two polls; stay connected, or try again later",
+            ),
             Self::Unavailable(cause) => write!(f, "the broker cannot be reached: {cause}; try again"),
         }
     }

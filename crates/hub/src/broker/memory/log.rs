@@ -19,6 +19,8 @@ use tokio::time::Instant;
 pub(super) struct Log {
     channel: Channel,
     epoch: Epoch,
+    /// The offset behind which it began.
+    base: Offset,
     history: History,
     keys: Keys,
     members: Members,
@@ -49,6 +51,8 @@ pub(super) struct Noted {
 pub(super) struct Load {
     pub(super) bytes: usize,
     pub(super) publications: usize,
+    /// Members that no connection holds.
+    pub(super) unheld: usize,
 }
 
 /// What the budget has taken from a log.
@@ -69,6 +73,7 @@ impl Log {
         Self {
             channel,
             epoch,
+            base: last,
             history: History::new(last),
             keys: Keys::default(),
             members: Members::default(),
@@ -134,6 +139,10 @@ impl Log {
         self.expire(turn);
     }
 
+    pub(super) fn has_member(&self, client: &str) -> bool {
+        self.members.has(client)
+    }
+
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
         self.members.list()
     }
@@ -172,6 +181,11 @@ impl Log {
         self.history.len() == 0 && self.keys.bytes() == 0 && !self.is_in_use()
     }
 
+    /// Whether nothing was ever published, and nobody uses it: then there is nothing to know of it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.history.last() == self.base && !self.is_in_use()
+    }
+
     fn is_in_use(&self) -> bool {
         !self.followers.is_empty() || self.members.len() > 0
     }
@@ -184,7 +198,7 @@ impl Log {
     pub(super) fn load(&self) -> Load {
         let own = Self::OVERHEAD + self.channel.as_str().len() + self.followers.len() * Self::FOLLOWER;
         let bytes = own + self.history.bytes() + self.keys.bytes() + self.members.bytes();
-        Load { bytes, publications: self.history.len() }
+        Load { bytes, publications: self.history.len(), unheld: self.members.unheld() }
     }
 
     /// What is to be told of it; `None` of one that has nothing.

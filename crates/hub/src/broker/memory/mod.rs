@@ -29,7 +29,9 @@ use std::time::{Duration, SystemTime};
 ///
 /// Histories, idempotency keys and what is known of channels share a budget of bytes. Over it, what is oldest goes
 /// first: a publication or a key by when it came, a channel that has nothing left by when it was last used. Channels
-/// that are followed, and members that are present, stay whatever they weigh: connections have limits of their own.
+/// that are followed, and members that are present, stay whatever they weigh: connections have limits of their own, and
+/// members without one are [`MAX_UNHELD`](Self::MAX_UNHELD) at most. A channel that never had a publication is known
+/// only while somebody follows it or is there: asking for names that nobody uses costs no memory.
 ///
 /// The retention of a channel's latest publication holds for its whole history. A channel without history is still
 /// known, so that a reader who missed nothing goes on without a gap.
@@ -41,6 +43,10 @@ pub struct MemoryBroker {
 }
 
 impl MemoryBroker {
+    /// Members of all channels together that no connection holds: between two polls, or soon to come back. 32 768. A
+    /// further one is not let in by a poll, and leaves at once when its connection ends.
+    pub const MAX_UNHELD: usize = 1 << 15;
+
     /// An empty broker for this many bytes, in an epoch of its own.
     pub fn new(budget: usize) -> Self {
         Self::with_epoch(budget, epoch_of_now())
@@ -56,6 +62,10 @@ impl MemoryBroker {
     fn shard(&self, channel: &Channel) -> &Shard {
         let hash = self.hasher.hash_one(channel);
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or_default()]
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.budget.unheld() >= Self::MAX_UNHELD
     }
 
     /// Uses a channel's log, which is made where there is none.
@@ -90,7 +100,8 @@ impl Broker for MemoryBroker {
     }
 
     fn read(&self, channel: &Channel, read: Read) -> Reply<Result<Page, BrokerError>> {
-        Reply::now(Ok(self.with(channel, |log, _| log.read(read))))
+        let mut turn = Turn::now();
+        Reply::now(Ok(self.shard(channel).read(channel, read, &mut turn)))
     }
 
     fn subscribe(&self, channel: &Channel, inbox: &Arc<Inbox>) -> Reply<Result<Top, BrokerError>> {
@@ -113,11 +124,19 @@ impl Broker for MemoryBroker {
     }
 
     fn join(&self, channel: &Channel, member: &Arc<Member>, lease: Lease) -> Reply<Result<(), BrokerError>> {
+        if matches!(lease, Lease::For(..)) && self.is_crowded() {
+            let known = self.with_known(channel, |log, turn| {
+                let is_known = log.has_member(&member.client);
+                is_known.then(|| log.join(member, lease, turn))
+            });
+            return Reply::now(known.flatten().ok_or(BrokerError::Crowded));
+        }
         self.with(channel, |log, turn| log.join(member, lease, turn));
         Reply::now(Ok(()))
     }
 
     fn leave(&self, channel: &Channel, client: &str, linger: Duration) -> Reply<Result<(), BrokerError>> {
+        let linger = if self.is_crowded() { Duration::ZERO } else { linger };
         self.with_known(channel, |log, turn| log.leave(client, linger, turn));
         Reply::now(Ok(()))
     }
