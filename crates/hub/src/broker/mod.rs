@@ -4,7 +4,7 @@ pub mod contract;
 mod inbox;
 mod memory;
 
-pub use inbox::{Drained, Inbox};
+pub use inbox::{Drained, Inbox, Wakers};
 pub use memory::MemoryBroker;
 #[cfg(test)]
 pub(crate) use memory::tests::Delayed;
@@ -298,12 +298,16 @@ impl<T> Reply<T> {
     }
 }
 
+/// Like any future it panics when it is polled after it has answered.
 impl<T: Unpin> Future for Reply<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut *self {
-            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Now(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => panic!("a reply was polled after it had answered"),
+            },
             Self::Later(answer) => answer.as_mut().poll(cx),
         }
     }
@@ -315,5 +319,19 @@ impl<T> fmt::Debug for Reply<T> {
             Self::Now(_) => "Reply::Now",
             Self::Later(_) => "Reply::Later",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    #[should_panic(expected = "polled after it had answered")]
+    fn a_reply_answers_once() {
+        let (mut reply, mut cx) = (Reply::now(1), Context::from_waker(Waker::noop()));
+        assert_eq!(Pin::new(&mut reply).poll(&mut cx), Poll::Ready(1));
+        let _ = Pin::new(&mut reply).poll(&mut cx);
     }
 }

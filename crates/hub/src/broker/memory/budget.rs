@@ -1,6 +1,6 @@
 //! The bytes that all logs share, and which shard has the oldest of them.
 
-use super::super::Usage;
+use super::super::{Usage, Wakers};
 use super::log::Evicted;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
@@ -16,6 +16,24 @@ pub(super) type Age = u64;
 pub(super) struct Stamp {
     pub(super) age: Age,
     pub(super) at: Instant,
+}
+
+/// One use of logs: when it is, and who is to be woken after it, when no lock is held.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) at: Instant,
+    pub(super) age: Age,
+    pub(super) wakers: Wakers,
+}
+
+impl Turn {
+    pub(super) fn now() -> Self {
+        Self { at: Instant::now(), age: 0, wakers: Wakers::default() }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { age: self.age, at: self.at }
+    }
 }
 
 /// Of a shard that has nothing that may go.

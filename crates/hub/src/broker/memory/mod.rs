@@ -18,12 +18,12 @@ use super::{
 };
 use crate::channel::{Channel, Pattern};
 use crate::position::Epoch;
-use budget::{Budget, SHARDS};
+use budget::{Budget, SHARDS, Turn};
+use log::Log;
 use shard::Shard;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 /// Keeps logs and presence in this process's memory. Its epoch is its own beginning.
 ///
@@ -59,26 +59,26 @@ impl MemoryBroker {
     }
 
     /// Uses a channel's log, which is made where there is none.
-    fn with<T>(&self, channel: &Channel, act: impl FnOnce(&mut log::Log, Instant) -> T) -> T {
-        let now = Instant::now();
-        let answer = self.shard(channel).with(channel, now, |log| act(log, now));
-        self.fit(now);
+    fn with<T>(&self, channel: &Channel, act: impl FnOnce(&mut Log, &mut Turn) -> T) -> T {
+        let mut turn = Turn::now();
+        let answer = self.shard(channel).with(channel, &mut turn, act);
+        self.fit(&mut turn);
         answer
     }
 
     /// Uses a channel's log if there is one.
-    fn with_known<T>(&self, channel: &Channel, act: impl FnOnce(&mut log::Log, Instant) -> T) -> Option<T> {
-        let now = Instant::now();
-        let answer = self.shard(channel).with_known(channel, now, |log| act(log, now));
-        self.fit(now);
+    fn with_known<T>(&self, channel: &Channel, act: impl FnOnce(&mut Log, &mut Turn) -> T) -> Option<T> {
+        let mut turn = Turn::now();
+        let answer = self.shard(channel).with_known(channel, &mut turn, act);
+        self.fit(&mut turn);
         answer
     }
 
     /// Lets the oldest go until all fits into the budget, or nothing is left that may go.
-    fn fit(&self, now: Instant) {
+    fn fit(&self, turn: &mut Turn) {
         while self.budget.is_over() {
             let Some((shard, until)) = self.budget.oldest() else { return };
-            self.shards[shard].evict(until, now);
+            self.shards[shard].evict(until, turn);
         }
     }
 }
@@ -86,7 +86,7 @@ impl MemoryBroker {
 impl Broker for MemoryBroker {
     fn publish(&self, draft: Draft) -> Reply<Result<Published, BrokerError>> {
         let channel = draft.channel.clone();
-        Reply::now(self.with(&channel, |log, now| log.publish(draft, now)))
+        Reply::now(self.with(&channel, |log, turn| log.publish(draft, turn)))
     }
 
     fn read(&self, channel: &Channel, read: Read) -> Reply<Result<Page, BrokerError>> {
@@ -102,10 +102,10 @@ impl Broker for MemoryBroker {
     }
 
     fn channels(&self, pattern: &Pattern, limit: usize) -> Reply<Result<Vec<ChannelInfo>, BrokerError>> {
-        let now = Instant::now();
+        let mut turn = Turn::now();
         let mut channels = Vec::new();
         for shard in &self.shards {
-            shard.list(pattern, now, &mut channels);
+            shard.list(pattern, &mut turn, &mut channels);
             channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
             channels.truncate(limit);
         }
@@ -113,12 +113,12 @@ impl Broker for MemoryBroker {
     }
 
     fn join(&self, channel: &Channel, member: &Arc<Member>, lease: Lease) -> Reply<Result<(), BrokerError>> {
-        self.with(channel, |log, now| log.join(member, lease, now));
+        self.with(channel, |log, turn| log.join(member, lease, turn));
         Reply::now(Ok(()))
     }
 
     fn leave(&self, channel: &Channel, client: &str, linger: Duration) -> Reply<Result<(), BrokerError>> {
-        self.with_known(channel, |log, now| log.leave(client, linger, now));
+        self.with_known(channel, |log, turn| log.leave(client, linger, turn));
         Reply::now(Ok(()))
     }
 
@@ -128,11 +128,11 @@ impl Broker for MemoryBroker {
     }
 
     fn sweep(&self) {
-        let now = Instant::now();
+        let mut turn = Turn::now();
         for shard in &self.shards {
-            shard.sweep(now);
+            shard.sweep(&mut turn);
         }
-        self.fit(now);
+        self.fit(&mut turn);
     }
 
     fn usage(&self) -> Usage {

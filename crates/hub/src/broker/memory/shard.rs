@@ -2,7 +2,7 @@
 
 use super::super::{ChannelInfo, Usage};
 use super::agenda::Agenda;
-use super::budget::{Age, Budget};
+use super::budget::{Age, Budget, Turn};
 use super::log::Log;
 use crate::channel::{Channel, Pattern};
 use crate::position::{Epoch, Offset};
@@ -43,7 +43,12 @@ impl Shard {
     }
 
     /// Uses a channel's log, which is made where there is none.
-    pub(super) fn with<T>(&self, channel: &Channel, now: Instant, act: impl FnOnce(&mut Log) -> T) -> T {
+    pub(super) fn with<T>(
+        &self,
+        channel: &Channel,
+        turn: &mut Turn,
+        act: impl FnOnce(&mut Log, &mut Turn) -> T,
+    ) -> T {
         let mut state = self.lock();
         let State { logs, books, floor } = &mut *state;
         let log = if let Some(log) = logs.get_mut(channel) {
@@ -52,8 +57,9 @@ impl Shard {
             let log = Box::new(Log::new(channel.clone(), self.epoch, *floor));
             logs.entry(channel.clone()).or_insert(log)
         };
-        log.begin(now, self.budget.tick());
-        let answer = act(log);
+        turn.age = self.budget.tick();
+        log.begin(turn);
+        let answer = act(log, turn);
         self.settle(books, log);
         answer
     }
@@ -62,35 +68,36 @@ impl Shard {
     pub(super) fn with_known<T>(
         &self,
         channel: &Channel,
-        now: Instant,
-        act: impl FnOnce(&mut Log) -> T,
+        turn: &mut Turn,
+        act: impl FnOnce(&mut Log, &mut Turn) -> T,
     ) -> Option<T> {
         let mut state = self.lock();
         let State { logs, books, .. } = &mut *state;
         let log = logs.get_mut(channel)?;
-        log.begin(now, self.budget.tick());
-        let answer = act(log);
+        turn.age = self.budget.tick();
+        log.begin(turn);
+        let answer = act(log, turn);
         self.settle(books, log);
         Some(answer)
     }
 
     /// Drops what has expired.
-    pub(super) fn sweep(&self, now: Instant) {
-        self.sweep_locked(&mut self.lock(), now);
+    pub(super) fn sweep(&self, turn: &mut Turn) {
+        self.sweep_locked(&mut self.lock(), turn);
     }
 
-    fn sweep_locked(&self, state: &mut State, now: Instant) {
-        while let Some((_, channel)) = state.books.dues.take_first(now) {
+    fn sweep_locked(&self, state: &mut State, turn: &mut Turn) {
+        while let Some((_, channel)) = state.books.dues.take_first(turn.at) {
             if let Some(log) = state.logs.get_mut(&channel) {
                 log.noted.due = None;
-                log.expire(now);
+                log.expire(turn);
                 self.settle(&mut state.books, log);
             }
         }
     }
 
     /// Lets the oldest go, up to this age, until all fits into the budget.
-    pub(super) fn evict(&self, until: Age, now: Instant) {
+    pub(super) fn evict(&self, until: Age, turn: &mut Turn) {
         let mut state = self.lock();
         let State { logs, books, floor } = &mut *state;
         while self.budget.is_over() {
@@ -98,7 +105,7 @@ impl Shard {
             let Some(log) = logs.get_mut(&channel) else { continue };
             log.noted.age = None;
             // What has expired is not what memory was too short for.
-            log.expire(now);
+            log.expire(turn);
             // The note is a lower bound: it may be that others are older.
             if log.age() == Some(age) {
                 if log.is_bare() {
@@ -115,9 +122,9 @@ impl Shard {
     }
 
     /// Adds the channels that match.
-    pub(super) fn list(&self, pattern: &Pattern, now: Instant, channels: &mut Vec<ChannelInfo>) {
+    pub(super) fn list(&self, pattern: &Pattern, turn: &mut Turn, channels: &mut Vec<ChannelInfo>) {
         let mut state = self.lock();
-        self.sweep_locked(&mut state, now);
+        self.sweep_locked(&mut state, turn);
         match pattern {
             Pattern::Exact(channel) => channels.extend(state.logs.get(channel).and_then(|log| log.info())),
             Pattern::Prefix(_) => {
