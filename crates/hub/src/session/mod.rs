@@ -18,7 +18,7 @@ mod subscription;
 mod tests;
 
 pub(crate) use delivery::Presence;
-pub(crate) use message::{Entry, Message, Source, envelope_len, member_len};
+pub(crate) use message::{Entry, Message, Source, member_len};
 pub(crate) use presence::announce;
 pub(crate) use subscription::Subscription;
 

@@ -4,7 +4,7 @@
 use super::Worker;
 use crate::broker::{Delivery, Drained, Member};
 use crate::channel::Channel;
-use crate::session::{Message, Presence, Session, Source, envelope_len, member_len};
+use crate::session::{Message, Presence, Session, Source, member_len};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -94,7 +94,7 @@ impl Worker {
 /// What it counts in an outbox.
 fn weight(delivery: &Delivery) -> usize {
     match delivery {
-        Delivery::Publication(publication) => envelope_len(publication),
+        Delivery::Publication(publication) => publication.envelope_len(),
         Delivery::Join(_, member) | Delivery::Leave(_, member) => member_len(member),
     }
 }

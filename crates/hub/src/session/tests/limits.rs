@@ -1,6 +1,7 @@
 //! Every limit at its edge.
 
 use super::*;
+use crate::publication::Publication;
 
 async fn subscribe(session: &Rc<Session>, count: usize) -> Result<(), Problem> {
     for index in 0..count {
@@ -70,7 +71,7 @@ async fn fill_all(bench: &Bench, name: &str, sessions: usize) -> usize {
     let mut count = 0;
     loop {
         let queued = usize::try_from(bench.worker.counters.queued_bytes.value()).unwrap() / sessions;
-        let overhead = 128 + 2 * name.len();
+        let overhead = Publication::ENVELOPE + 2 * name.len();
         let left = limit - queued;
         if left == 0 {
             return count;

@@ -4,12 +4,14 @@ use super::super::keys::Keys;
 use super::super::log::Log;
 use super::*;
 use crate::broker::{Announce, GapReason, Order, Since};
+use crate::metrics::Counters;
 use crate::publication::Publication;
 
 /// What a channel with a name of one byte weighs.
 const CHANNEL: usize = Log::OVERHEAD + 1;
-/// What a publication of 100 bytes in it weighs.
-const PUBLICATION: usize = Publication::OVERHEAD + 2 * 101;
+/// What a publication of 100 bytes in it weighs: payload, envelope with base64, and binary frame.
+const PUBLICATION: usize =
+    Publication::OVERHEAD + 100 + (Publication::ENVELOPE + 2 + 2 + 136) + (Publication::ENVELOPE + 2 + 100);
 
 fn read(broker: &MemoryBroker, name: &str, since: Since) -> Page {
     now(broker.read(&channel(name), Read { since, limit: 1000, order: Order::Forward }))
@@ -177,6 +179,45 @@ fn nothing_takes_more_memory_than_it_counts() {
     }
 }
 
+/// Whatever the payload, and whoever reads it in which format.
+#[test]
+fn what_is_encoded_is_counted_before() {
+    let broker = MemoryBroker::with_epoch(usize::MAX, EPOCH);
+    let counters = Counters::default();
+    let payloads = [
+        Data::Text(vec![1; 20_000].into()),
+        Data::Text(vec![b'"'; 20_000].into()),
+        Data::Text(vec![b'x'; 20_000].into()),
+        Data::Json(vec![b'1'; 20_000].into()),
+        Data::Binary(vec![1; 20_000].into()),
+        Data::Text("".into()),
+    ];
+    let mut taken = 0;
+    for data in payloads {
+        let info = allocation_counter::measure(|| {
+            for _ in 0..50 {
+                let data = match &data {
+                    Data::Json(bytes) => Data::Json(bytes.to_vec().into()),
+                    Data::Text(bytes) => Data::Text(bytes.to_vec().into()),
+                    Data::Binary(bytes) => Data::Binary(bytes.to_vec().into()),
+                };
+                let meta = Meta { user: Some("\u{1}".repeat(500).into()), ..Meta::default() };
+                now(broker.publish(Draft { data, meta, ..draft("a", 0, 1_000) }));
+            }
+            for publication in read(&broker, "a", Since::Start).publications {
+                publication.text_message(&counters, sockeye::Compress::Never);
+                publication.binary_message(&counters, sockeye::Compress::Never);
+            }
+        });
+        taken += info.bytes_current;
+        let counted = i64::try_from(broker.usage().bytes).unwrap();
+        assert!(
+            taken <= counted && counted <= taken * 13 / 10 + 50_000,
+            "{taken} bytes are counted as {counted}"
+        );
+    }
+}
+
 #[test]
 fn threads_keep_within_the_budget() {
     const THREADS: usize = 4;
@@ -191,7 +232,8 @@ fn threads_keep_within_the_budget() {
                     let key = (n % 3 == 0).then(|| format!("{thread} {n}").into());
                     now(broker.publish(Draft { key, ..draft(&name, n % 100, n % 5) }));
                     // What the others are just adding may be on top.
-                    let most = limit + THREADS * (CHANNEL + 2 + PUBLICATION + Keys::ANY + 2 * Keys::OVERHEAD);
+                    let most =
+                        limit + THREADS * (CHANNEL + 2 + PUBLICATION + 4 + Keys::ANY + 2 * Keys::OVERHEAD);
                     assert!(broker.usage().bytes <= most);
                 }
             });

@@ -8,7 +8,8 @@ pub(crate) use delayed::Delayed;
 
 use super::*;
 use crate::broker::{Retention, contract};
-use crate::publication::{Data, Meta};
+use crate::position::Position;
+use crate::publication::{Data, Meta, Publication};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -36,6 +37,12 @@ fn draft(name: &str, len: usize, size: usize) -> Draft {
         key: None,
         retention: Retention { size, ttl: HOUR },
     }
+}
+
+/// What a publication of a draft of so many bytes weighs.
+fn weight(name: &str, len: usize) -> usize {
+    let Draft { channel, data, meta, .. } = draft(name, len, 0);
+    Publication::new(Position { channel, epoch: EPOCH, offset: 1 }, data, meta).weight()
 }
 
 /// What a broker in memory answers is there at once.

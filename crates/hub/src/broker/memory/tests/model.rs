@@ -6,7 +6,6 @@ use super::super::members::Members;
 use super::*;
 use crate::broker::Since;
 use crate::position::Offset;
-use crate::publication::Publication;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The channels' names, all of one length.
@@ -86,7 +85,7 @@ impl Model {
     ) {
         let known = self.known.get_mut(name).unwrap();
         known.last += 1;
-        let bytes = Publication::OVERHEAD + 2 * (name.len() + len);
+        let bytes = weight(name, len);
         let entry = Entry { offset: known.last, age: known.used, second: self.second, bytes };
         known.kept.push(entry);
         known.ttl = retention.ttl.as_secs();
