@@ -57,10 +57,15 @@ impl Door {
     }
 }
 
-/// `Host`, or the authority of the target where that has one, as HTTP/2 has it.
+/// `Host`, or the authority of the target where that has one, as HTTP/2 has it; without who asks, as it has no place there
+/// (RFC 9110 4.2.4).
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    uri.authority().map(http::uri::Authority::as_str).or_else(field).unwrap_or_default()
+    let authority = |authority: &'a http::uri::Authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, host)| host)
+    };
+    uri.authority().map(authority).or_else(field).unwrap_or_default()
 }
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
