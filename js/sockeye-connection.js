@@ -596,7 +596,9 @@ class BatchLink extends Link {
       for (let isFirst = true; !this.isClosed; isFirst = false) {
         const { client, cursor, messages } = await this.poll(isLong ? (isFirst ? 0 : settings.wait) : undefined);
         if (isFirst && messages[0]?.type !== 'close') this.take(() => ({ type: 'open', client, channels: ask.channels }));
-        for (const message of [...messages, { type: 'batch', cursor }]) this.take(() => message);
+        // The cursor stands behind the messages, but for a `close`: it ends the link.
+        const ordered = [...messages, { type: 'batch', cursor }].sort((one, other) => (one.type === 'close') - (other.type === 'close'));
+        for (const message of ordered) this.take(() => message);
         Object.assign(ask, { since: cursor, client });
         if (this.isClosed || isLong || messages.length === BATCH) continue;
         await new Promise((resolve) => this.timer.set(settings.interval, resolve));

@@ -326,6 +326,27 @@ test('a stream or batch ends by its `close` message', async () => {
   assert.equal(client.transport, 'sse');
 });
 
+test('a batch that ends in a `close` counts too', async () => {
+  for (const transport of ['long_poll', 'poll']) {
+    const world = new World();
+    const message = { type: 'message', channel: 'chat', position: 'chat~5f.1', data: 1, meta: { time: 1 } };
+    const close = { type: 'close', code: 4006, name: 'moved', message: 'elsewhere', retry: 250 };
+    const batch = { type: 'batch', client: 'q1.sig', messages: [message, close], cursor: 'chat~5f.1,news~5f.3' };
+    const asked = [];
+    const fetch = async (url) => {
+      asked.push(new URL(url).searchParams.get('since'));
+      return new Response(JSON.stringify(batch), { headers: { 'content-type': 'application/json' } });
+    };
+    const client = world.client({ transports: [transport], fetch });
+    for (const channel of ['chat', 'news']) client.subscribe(channel);
+    await world.settle();
+    assert.deepEqual([client.seen.data, client.seen.delays], [['chat:1'], [250]]);
+    await world.pass(250);
+    assert.deepEqual(asked, ['now', 'chat~5f.1,news~5f.3']);
+    client.close();
+  }
+});
+
 test("an event stream's `retry` is the delay when it just ends", async () => {
   const { world, client, server } = await connected({ transports: ['sse'] });
   server.break();

@@ -1,7 +1,7 @@
 //! `sockeye publish`: one message, by the server's API.
 
 use crate::args::PublishArgs;
-use crate::connect::visible;
+use crate::connect::line_of;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::remote::{Ask, Refusal, Remote, bearer, body};
 use bytes::Bytes;
@@ -77,7 +77,7 @@ async fn publish(remote: &Remote, ask: Ask) -> Result<String, Failure> {
     if status == StatusCode::OK
         && let Ok(published) = serde_json::from_slice::<Published>(&body)
     {
-        return Ok(visible(&published.position));
+        return Ok(line_of(&published.position));
     }
     Err(match serde_json::from_slice::<Refusal>(&body) {
         Ok(refusal) => Failure::new(Exit::Refused, refusal),

@@ -202,7 +202,7 @@ impl fmt::Display for AskError {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = connect::visible(self.message.trim_end_matches('.'));
-        write!(f, "{message} ({} {})", self.code, connect::visible(&self.name))
+        let message = connect::line_of(self.message.trim_end_matches('.'));
+        write!(f, "{message} ({} {})", self.code, connect::line_of(&self.name))
     }
 }

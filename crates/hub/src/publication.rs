@@ -5,6 +5,7 @@ use crate::position::{Epoch, Offset, Position};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::sync::OnceLock;
+use tokio::time::Instant;
 
 /// A payload, checked: JSON is valid JSON without line breaks, text is UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Publication {
     /// Its circumstances.
     pub meta: Meta,
     envelope_len: usize,
+    /// When this server took it, for measurements.
+    pub(crate) taken: Instant,
     /// The envelope, made by [`crate::envelope`].
     pub(crate) json: OnceLock<Bytes>,
     /// The envelope as a message of `sockeye.json.v1`.
@@ -83,10 +86,10 @@ impl Publication {
     /// Puts a payload at its place.
     pub fn new(position: Position, data: Data, meta: Meta) -> Self {
         let Position { channel, epoch, offset } = position;
-        let (json, text, binary) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (taken, json, text, binary) = (Instant::now(), OnceLock::new(), OnceLock::new(), OnceLock::new());
         // The channel's name stands in the position, too.
         let envelope_len = Self::ENVELOPE + 2 * channel.as_str().len() + data.json_len() + meta.json_len();
-        Self { channel, epoch, offset, data, meta, envelope_len, json, text, binary }
+        Self { channel, epoch, offset, data, meta, envelope_len, taken, json, text, binary }
     }
 
     /// Its place.

@@ -23,8 +23,8 @@ Push messages to browsers: the push server
 Clients connect by WebSocket, Server-Sent Events, long polling or polling, all at /stream; backends publish with POST \
 /api/publish. Without configuration it is for this machine alone, open to everyone on it, and keeps everything in memory.
 
-Ctrl-C and SIGTERM send the clients away, spread over the time of --drain, and then end the program; a second one ends it \
-at once. What is printed for people goes to standard output, the log to standard error.";
+Ctrl-C and SIGTERM send the clients away, spread over the time of --drain, and then end the program; another one, \
+a second later or more, ends it at once. What is printed for people goes to standard output, the log to standard error.";
 
 const SOURCES: &str = "\
 Every option can stand in the file, as outbox = \"1MiB\" in the table [limits], or in the environment, as \

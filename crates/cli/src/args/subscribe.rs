@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 /// Print the messages of channels as they come
 ///
-/// Each message is a line on standard output: the channel, two blanks, the message. What else happens is told on standard
+/// Each message is a line on standard output: the channel, two blanks, the message, in which line breaks and other control
+/// characters are written as \n, \r, \u{1b}; --json leaves nothing to guess. What else happens is told on standard
 /// error. When the connection is lost, it is made again, and goes on where it was: nothing is lost that the server's
 /// history still holds, and what is missing is told. Ctrl-C ends it.
 ///

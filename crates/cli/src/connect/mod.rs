@@ -8,7 +8,7 @@ mod pipe;
 mod report;
 mod session;
 
-pub(crate) use output::{Colours, visible};
+pub(crate) use output::{Colours, line_of};
 pub(crate) use report::failure;
 
 use crate::args::ConnectArgs;

@@ -61,13 +61,13 @@ async fn serve(config: Config) -> Outcome {
     let mut running = std::pin::pin!(server.run(stopped));
     tokio::select! {
         ended = &mut running => return outcome(ended),
-        () = signals.next() => tracing::info!(over = ?settings.drain, "draining; a second signal ends at once"),
+        () = signals.next() => tracing::info!(over = ?settings.drain, "draining; another signal ends at once"),
     }
     let _ = stop.send(()); // the server waits for it
     tokio::select! {
         biased;
         ended = running => outcome(ended),
-        () = signals.next() => {
+        () = signals.another() => {
             tracing::warn!("ended before all clients had gone");
             Ok(Exit::Interrupted)
         }

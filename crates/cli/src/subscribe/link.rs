@@ -150,7 +150,7 @@ impl End {
             // The protocol, section 8: what a client of this kind sends would be refused again.
             1002 | 1003 | 1007 | 1009 | 1010 => {
                 let told =
-                    format_args!("the server closed with {code} {}", connect::visible(&received.reason));
+                    format_args!("the server closed with {code} {}", connect::line_of(&received.reason));
                 Self::Stop(Failure::new(Exit::PeerError, told))
             }
             4000.. => Self::refused(&Refusal {

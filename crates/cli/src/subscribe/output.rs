@@ -2,10 +2,10 @@
 
 use super::envelope::Envelope;
 use crate::args::SubscribeArgs;
-use crate::connect::{Colours, visible};
+use crate::connect::{Colours, line_of};
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use tokio::io::{AsyncWriteExt as _, BufWriter, Stdout};
 
 /// Messages go to standard output, what else happens to standard error.
@@ -19,19 +19,13 @@ pub(super) struct Output {
 enum Form {
     /// As it came.
     Json,
-    /// The channel and the data, for the next program of a pipe.
-    Lines,
-    /// The same for people, whose terminal no message may steer.
-    Screen(Colours),
+    /// The channel and the data on one line, which no message may break, nor may it steer a terminal.
+    Lines(Colours),
 }
 
 impl Output {
     pub(super) fn new(args: &SubscribeArgs) -> Self {
-        let form = match io::stdout().is_terminal() {
-            _ if args.json => Form::Json,
-            true => Form::Screen(Colours::of_stdout()),
-            false => Form::Lines,
-        };
+        let form = if args.json { Form::Json } else { Form::Lines(Colours::of_stdout()) };
         Self { form, stdout: BufWriter::new(tokio::io::stdout()) }
     }
 
@@ -46,8 +40,7 @@ impl Output {
                 }
                 return Ok(());
             }
-            Form::Lines => format!("{}  {}", channel(envelope), data(envelope)).into(),
-            Form::Screen(colours) => screen(&channel(envelope), &data(envelope), colours).into(),
+            Form::Lines(colours) => line(&channel(envelope), &data(envelope), colours).into(),
         };
         self.stdout.write_all(line.as_bytes()).await?;
         self.stdout.write_all(b"\n").await
@@ -62,12 +55,12 @@ impl Output {
 /// Says what happens, to people.
 pub(super) fn tell(text: &str) {
     const DIM: Style = AnsiColor::BrightBlack.on_default();
-    anstream::eprintln!("{DIM}{}{DIM:#}", visible(text));
+    anstream::eprintln!("{DIM}{}{DIM:#}", line_of(text));
 }
 
-fn screen(channel: &str, data: &str, colours: Colours) -> String {
+fn line(channel: &str, data: &str, colours: Colours) -> String {
     const NAME: Style = AnsiColor::Cyan.on_default();
-    let (channel, data) = (visible(channel), visible(data));
+    let (channel, data) = (line_of(channel), line_of(data));
     match colours {
         Colours::On => format!("{NAME}{channel}{NAME:#}  {data}"),
         Colours::Off => format!("{channel}  {data}"),
@@ -134,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(data(&parsed(json)), shown, "{json}");
         }
-        assert_eq!(screen("a", "\u{1b}[2J", Colours::Off), r"a  \u{1b}[2J");
+        assert_eq!(line("a", "\u{1b}[2J\nb", Colours::Off), r"a  \u{1b}[2J\nb");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Both kinds of polling: one request after the other, each from where the last batch ended.
 
+use super::envelope::Envelope;
 use super::link::{End, accepted, ask};
 use super::place::Place;
 use crate::args::{SubscribeArgs, Transport};
@@ -38,7 +39,8 @@ impl<'a> Polls<'a> {
         Self { remote, args, token, http: None, waiting: VecDeque::new(), next: Instant::now() }
     }
 
-    /// The messages of a batch, each by itself, and then the batch, whose cursor stands behind them.
+    /// The messages of a batch, each by itself, and behind them the batch, which has the cursor. Only a `close` comes
+    /// later still: nothing is read behind it.
     pub(super) async fn next(&mut self, place: &Place) -> Result<String, End> {
         while self.waiting.is_empty() {
             self.poll(place).await?;
@@ -62,7 +64,12 @@ impl<'a> Polls<'a> {
         if batch.messages.is_empty() && self.args.transport == Transport::Poll {
             self.next = Instant::now() + INTERVAL; // where there was something, there may be more
         }
-        self.waiting.push_back(text.into_owned());
+        let closes = usize::from(batch.messages.last().is_some_and(|message| is_close(message)));
+        self.waiting.insert(batch.messages.len() - closes, text.to_string());
         Ok(())
     }
+}
+
+fn is_close(message: &RawValue) -> bool {
+    serde_json::from_str::<Envelope<'_>>(message.get()).is_ok_and(|envelope| envelope.kind == "close")
 }

@@ -215,6 +215,37 @@ fn each_poll_begins_where_the_last_one_ended() {
     }
 }
 
+#[test]
+fn a_batch_that_ends_in_a_close_counts_too() {
+    let message = r#"{"type":"message","channel":"chat","position":"chat~5f.2","data":1}"#;
+    let close = r#"{"type":"close","code":4000,"name":"draining","message":"shutting down","retry":1}"#;
+    for transport in ["long-poll", "poll"] {
+        let body = format!(
+            r#"{{"type":"batch","client":"q.s","messages":[{message},{close}],"cursor":"chat~5f.2,news~5f.9"}}"#
+        );
+        let (url, requests) = answering(vec![json("200 OK", &body), json("403 Forbidden", FORBIDDEN)]);
+        let ended = sockeye(["subscribe", "chat", "news", "--transport", transport, "--server", &url]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (7, "chat  1\n"));
+        let _first = requests.recv().unwrap();
+        let second = requests.recv().unwrap();
+        let since = "GET /stream?channel=chat&channel=news&since=chat%7E5f.2%2Cnews%7E5f.9&client=q.s";
+        assert!(second.starts_with(since), "{second}");
+    }
+}
+
+#[test]
+fn a_message_is_one_line_whatever_it_says() {
+    let body = format!(
+        "data: {}\n\nevent: control\ndata: {}\n\n",
+        r#"{"type":"message","channel":"chat","position":"chat~5f.2","data":"hi\nnews  forged\r\u001b[2J\tend"}"#,
+        r#"{"type":"close","code":4100,"name":"disconnected","message":"go\nsockeye: forged"}"#,
+    );
+    let (url, _requests) = answering(vec![events(&body)]);
+    let ended = sockeye(["subscribe", "chat", "--transport", "sse", "--server", &url]);
+    assert_eq!(ended.stdout, "chat  hi\\nnews  forged\\r\\u{1b}[2J\tend\n");
+    assert_eq!((ended.code, ended.stderr.lines().count()), (7, 1), "{}", ended.stderr);
+}
+
 const OPEN: &str =
     r#"{"type":"open","client":"q.s","cursor":"a~1.1","transport":"websocket","heartbeat":25}"#;
 

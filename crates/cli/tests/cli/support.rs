@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// What a program that has ended leaves behind.
 #[derive(Debug)]
@@ -91,6 +92,14 @@ impl Program {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.expect("kill is there").success());
+    }
+
+    /// Sends it until the program has ended.
+    pub(crate) fn insist(&mut self, name: &str) {
+        while self.child.try_wait().expect("it can be asked").is_none() {
+            self.signal(name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Ends the input, and waits for the end.

@@ -28,8 +28,12 @@ where
 {
     let known = Known { many: &["channel", "user"], once: &["key", "fields"] };
     let query = Query::parse(parts.uri.query(), known)?;
-    let channels = query.all("channel").map(channel);
-    let targets: Vec<_> = channels.chain(query.all("user").map(operations::channel_of_user)).collect();
+    let target = |(name, value)| match name {
+        "channel" => Some(Target::channel(value)),
+        "user" => Some(Target::user(value)),
+        _ => None,
+    };
+    let targets: Vec<_> = query.pairs().filter_map(target).collect();
     let limit = worker.hub.settings.limits.batch;
     if targets.is_empty() {
         return Err(bad(format_args!("nobody is named to publish to; add ?channel=NAME or ?user=NAME")));
@@ -38,7 +42,7 @@ where
         return Err(too_many(limit));
     }
     let publish = payload(worker, &query, parts, body).await?;
-    let attempt = |target: Result<Channel, Problem>| Attempt::new(worker, target, Ok(publish.clone()));
+    let attempt = |target| Attempt::new(worker, target, Ok(publish.clone()));
     let mut attempts: Vec<_> = targets.into_iter().map(attempt).collect();
     if attempts.len() == 1
         && let Some(only) = attempts.pop()
@@ -60,31 +64,60 @@ where
     let limits = &worker.hub.settings.limits;
     let body = body::read(body, limits.batch_bytes).await?;
     let attempt = |command: &&RawValue| match Fields::parse(command.get()) {
-        Ok(fields) => Attempt::new(worker, target(&fields), Publish::from_fields(&fields)),
-        Err(problem) => Attempt { channel: None, submitted: Err(problem) },
+        Ok(fields) => Attempt::new(worker, Target::of(&fields), Publish::from_fields(&fields)),
+        Err(problem) => Attempt { name: None, submitted: Err(problem) },
     };
     let attempts = commands(&body, limits.batch)?.iter().map(attempt).collect();
     Ok(results(worker, attempts).await)
 }
 
+/// Where a publication goes.
+struct Target {
+    /// The channel's name, for the error: as it was given, even if no channel can have it.
+    name: Option<String>,
+    channel: Result<Channel, Problem>,
+}
+
+impl Target {
+    fn channel(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), channel: channel(name) }
+    }
+
+    fn user(user: &str) -> Self {
+        let channel = operations::channel_of_user(user);
+        Self { name: channel.as_ref().ok().map(ToString::to_string), channel }
+    }
+
+    /// That of a command of a batch.
+    fn of(fields: &Fields<'_>) -> Self {
+        let given = || Ok((Fields::text("channel", fields.channel)?, Fields::text("user", fields.user)?));
+        let refused = |problem| Self { name: None, channel: Err(problem) };
+        match given() {
+            Ok((Some(name), None)) => Self::channel(&name),
+            Ok((None, Some(user))) => Self::user(&user),
+            Ok(_) => refused(bad(format_args!("a command has either a channel or a user"))),
+            Err(problem) => refused(problem),
+        }
+    }
+}
+
 /// One of several publications. They are all submitted before the first answer is awaited.
 struct Attempt {
     /// Where to, for the error.
-    channel: Option<Channel>,
+    name: Option<String>,
     submitted: Result<Submitted, Problem>,
 }
 
 impl Attempt {
-    fn new(worker: &Worker, target: Result<Channel, Problem>, publish: Result<Publish, Problem>) -> Self {
-        let channel = target.as_ref().ok().cloned();
-        let submit = |target| operations::submit(&worker.hub, Caller::Server, target, publish?);
-        Self { channel, submitted: target.and_then(submit) }
+    fn new(worker: &Worker, target: Target, publish: Result<Publish, Problem>) -> Self {
+        let submit = |channel| operations::submit(&worker.hub, Caller::Server, channel, publish?);
+        Self { name: target.name, submitted: target.channel.and_then(submit) }
     }
 }
 
 async fn results(worker: &Worker, attempts: Vec<Attempt>) -> Response<Body> {
     let mut results = Vec::with_capacity(attempts.len());
-    for Attempt { channel, submitted } in attempts {
+    for Attempt { name, submitted } in attempts {
         let settled = match submitted {
             Ok(submitted) => submitted.settle(&worker.counters).await,
             Err(problem) => Err(problem),
@@ -93,7 +126,7 @@ async fn results(worker: &Worker, attempts: Vec<Attempt>) -> Response<Body> {
             Ok(published) => envelope::published(None, &published.position),
             Err(problem) => {
                 worker.counters.errors.increment();
-                envelope::error(&problem, None, channel.as_ref().map(Channel::as_str))
+                envelope::error(&problem, None, name.as_deref())
             }
         });
     }
@@ -138,15 +171,6 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let not_text = |_| bad(format_args!("the header {name} has characters that are not ASCII"));
     headers.get(name).map(|value| value.to_str().map_err(not_text)).transpose()
-}
-
-/// Where a command of a batch publishes to.
-fn target(fields: &Fields<'_>) -> Result<Channel, Problem> {
-    match (Fields::text("channel", fields.channel)?, Fields::text("user", fields.user)?) {
-        (Some(name), None) => channel(&name),
-        (None, Some(user)) => operations::channel_of_user(&user),
-        _ => Err(bad(format_args!("a command has either a channel or a user"))),
-    }
 }
 
 fn too_many(limit: usize) -> Problem {

@@ -38,7 +38,7 @@ impl<'a> Query<'a> {
 
     /// A parameter that is there at most once.
     pub(super) fn one(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.pairs().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
     /// A parameter that has to be there.
@@ -46,9 +46,9 @@ impl<'a> Query<'a> {
         self.one(name).ok_or_else(|| bad(format_args!("the parameter {name} is missing; add ?{name}=…")))
     }
 
-    /// A parameter that may be repeated.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| &**value)
+    /// All of them, in their order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// A whole number.
@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn what_is_unknown_or_double_is_named() {
         let query = parse("channel=a%3Ab&channel=c+d&limit=7").unwrap();
-        assert_eq!(query.all("channel").collect::<Vec<_>>(), ["a:b", "c d"]);
+        assert_eq!(
+            query.pairs().collect::<Vec<_>>(),
+            [("channel", "a:b"), ("channel", "c d"), ("limit", "7")]
+        );
         let unknown = r#"unknown parameter "chanel"; this address takes channel, limit, reverse"#;
         assert_eq!(parse("chanel=a").unwrap_err(), unknown);
         assert_eq!(parse("limit=1&limit=2").unwrap_err(), "the parameter limit is given twice; give it once");

@@ -152,7 +152,7 @@ impl Claims {
         let default = Rights::SUBSCRIBE | Rights::PRESENCE | Rights::HISTORY;
         let names: Option<Vec<String>> = read(&self.rights, "rights", "a list of strings")?;
         let default = names.map_or(Ok(default), |names| rights(&names, "rights"))?;
-        let form = "a list of patterns, or of objects with `channel` and `rights`";
+        let form = "a list of patterns, or of objects with `channel` and `rights` and nothing else";
         let channels: Option<Vec<Granted>> = read(&self.channels, "channels", form)?;
         channels.into_iter().flatten().map(|granted| granted.grant(default)).collect()
     }
@@ -163,14 +163,28 @@ impl Claims {
 #[serde(untagged)]
 enum Granted {
     Pattern(String),
-    WithRights { channel: String, rights: Option<Vec<String>> },
+    WithRights(WithRights),
+}
+
+/// Unlike the claims it has no other fields: a misspelt one would grant the default, more perhaps than was meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithRights {
+    channel: String,
+    #[serde(default, deserialize_with = "some")]
+    rights: Option<Vec<String>>,
+}
+
+/// What is there, which `null` is not.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
 }
 
 impl Granted {
     fn grant(self, default: Rights) -> Result<Grant, Problem> {
         let (pattern, names) = match self {
             Self::Pattern(pattern) => (pattern, None),
-            Self::WithRights { channel, rights } => (channel, rights),
+            Self::WithRights(WithRights { channel, rights }) => (channel, rights),
         };
         let pattern = pattern.parse::<Pattern>();
         let pattern = pattern.map_err(|error| invalid(format_args!("the claim `channels`: {error}")))?;

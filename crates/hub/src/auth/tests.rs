@@ -282,7 +282,7 @@ fn a_token_is_of_an_issuer_that_is_taken() {
 fn claims_become_an_identity() {
     let identity = verify(&json!({
         "sub": "alice", "exp": NOW + 600, "iat": NOW, "unknown": {"a": [1]},
-        "channels": ["chat:*", {"channel": "news", "rights": ["publish"]}, {"channel": "log", "more": 1}],
+        "channels": ["chat:*", {"channel": "news", "rights": ["publish"]}, {"channel": "log"}],
         "rights": ["subscribe", "history"],
         "info": {"name": "Alice\nB"},
     }))
@@ -308,6 +308,8 @@ fn a_claim_of_another_form_is_named() {
         (json!({"channels": "chat"}), "`channels`"),
         (json!({"channels": [1]}), "`channels`"),
         (json!({"channels": [{"rights": ["publish"]}]}), "`channels`"),
+        (json!({"channels": [{"channel": "a", "right": ["publish"]}]}), "`channels`"),
+        (json!({"channels": [{"channel": "a", "rights": null}]}), "`channels`"),
         (json!({"channels": ["a b"]}), "`channels`: a channel's name has ' '"),
         (json!({"channels": ["*a"]}), "`channels`"),
         (json!({"channels": [{"channel": "a", "rights": ["fly"]}]}), "`channels`"),

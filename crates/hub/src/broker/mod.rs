@@ -90,7 +90,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Bytes of the longest idempotency key: 128.
+    /// Bytes of the longest idempotency key that a publisher gives: 128. Who it is stands before it here.
     pub const MAX_KEY_LEN: usize = 128;
     /// How long a key is remembered: 5 minutes.
     pub const KEY_TTL: Duration = Duration::from_mins(5);

@@ -7,7 +7,7 @@ use crate::channel::Channel;
 use crate::code::{Code, Problem};
 use crate::envelope::Publish;
 use crate::hub::Hub;
-use crate::identity::Rights;
+use crate::identity::{Identity, Rights};
 use crate::metrics::Counters;
 use crate::publication::Meta;
 use crate::settings::Limits;
@@ -48,9 +48,24 @@ pub(crate) fn submit(
         (client, user) = (Some(id.into()), identity.user.clone());
     }
     let Publish { data, content_type, key, fields } = publish;
+    let key = key.map(|key| caller.own_key(&key));
     let meta = Meta { content_type, time: now_ms(), client, user, fields };
     let draft = Draft { channel, data, meta, key, retention: namespace.history };
     Ok(Submitted(hub.broker.publish(draft)))
+}
+
+impl Caller<'_> {
+    /// An idempotency key as the broker has it: apart from the same key of another publisher, so that nobody can make
+    /// the publication of another one count as a repetition.
+    fn own_key(self, key: &str) -> Box<str> {
+        let (kind, name) = match self {
+            Self::Server => ("server", ""),
+            Self::Client { identity: Identity { user: Some(user), .. }, .. } => ("user", &**user),
+            Self::Client { client, .. } => ("client", client),
+        };
+        // With the length no name can be taken for one that goes on in the key.
+        format!("{kind}:{}:{name}:{key}", name.len()).into()
+    }
 }
 
 /// A publication that the broker has, and may not yet have answered.

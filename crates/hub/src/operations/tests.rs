@@ -93,6 +93,35 @@ async fn a_publication_tells_who_published_it() {
 }
 
 #[tokio::test]
+async fn a_key_is_its_publishers_own() {
+    let worker = worker(memory());
+    let named = |user: &str| Identity { user: Some(user.into()), ..Identity::default() };
+    let (nobody, alice, bob) = (Identity::default(), named("alice"), named("bob"));
+    let publish = async |caller, key: &str| {
+        let keyed = Publish { key: Some(key.into()), ..text("") };
+        publish(&worker, caller, channel("open:a"), keyed).await.unwrap().position.offset
+    };
+    let client = |identity, client| Caller::Client { identity, client };
+    let [here, there] = [client(&alice, "1"), client(&alice, "2")];
+    assert_eq!([publish(here, "k").await, publish(there, "k").await], [1, 1], "one user, two clients");
+    let others = [
+        Caller::Server,
+        client(&bob, "1"),
+        client(&nobody, "1"),
+        client(&nobody, "2"),
+        client(&nobody, "alice"),
+    ];
+    for (other, offset) in others.into_iter().zip(2..) {
+        assert_eq!([publish(other, "k").await, publish(other, "k").await], [offset; 2], "{other:?}");
+    }
+    // What stands in a key is never taken for a name.
+    assert_eq!(
+        [publish(client(&nobody, "1"), "1k").await, publish(client(&nobody, "11"), "k").await],
+        [7, 8]
+    );
+}
+
+#[tokio::test]
 async fn what_a_client_may_not_do_leaves_its_rate_alone() {
     let settings = Settings {
         default_namespace: Namespace { rate: Some(1), ..Namespace::default() },

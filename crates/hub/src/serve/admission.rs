@@ -6,9 +6,11 @@ use super::gate::Pass;
 use super::origin::{Allowed, Asked};
 use crate::api;
 use crate::code::Problem;
+use crate::journal;
 use http::{HeaderMap, Uri, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
+use tracing::Span;
 
 /// The address of the stream.
 pub(super) const STREAM: &str = "/stream";
@@ -29,9 +31,14 @@ impl Door {
     pub(super) fn admit(&self, visit: &Visit, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Problem> {
         let asker = self.site.proxies.asker(visit.peer, headers);
         let asked = Asked { asker: &asker, host: host(uri, headers), scheme: visit.scheme, headers };
-        let allowed = self.site.origins.check(&asked)?;
+        let allowed = self.site.origins.check(&asked).inspect_err(journal::refused)?;
         let stream = if uri.path() == STREAM { self.begin(visit, &asker) } else { Ok(None) };
         Ok(Admitted { asker, allowed, stream })
+    }
+
+    /// What the log has of a request while it is being answered.
+    pub(super) fn span(&self, visit: &Visit, uri: &Uri, headers: &HeaderMap) -> Span {
+        journal::request(|| self.site.proxies.asker(visit.peer, headers).address, uri, headers)
     }
 
     /// The first stream of a client's own connection has its place already.
@@ -50,10 +57,15 @@ impl Door {
     }
 }
 
-/// `Host`, or the authority of the target where that has one, as HTTP/2 has it.
+/// `Host`, or the authority of the target where that has one, as HTTP/2 has it; without who asks, as it has no place there
+/// (RFC 9110 4.2.4).
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    uri.authority().map(http::uri::Authority::as_str).or_else(field).unwrap_or_default()
+    let authority = |authority: &'a http::uri::Authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, host)| host)
+    };
+    uri.authority().map(authority).or_else(field).unwrap_or_default()
 }
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.

@@ -4,16 +4,18 @@ use super::admission::{Admitted, STREAM, refusal};
 use super::entry::{Door, Visit};
 use super::site::Serves;
 use crate::code::{Code, Problem};
+use crate::journal;
 use crate::serve::body::Body;
 use crate::settings::Settings;
 use crate::stream::{Ask, websocket};
 use bytes::BytesMut;
 use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
-use sockeye::server::{OriginPolicy, Server, Subprotocols};
+use sockeye::server::{Handshake, OriginPolicy, Server, Subprotocols};
 use sockeye::{Deflate, WebSocket};
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// How upgrades are accepted. Their origins were looked at before.
 pub(super) fn server(settings: &Settings) -> Server {
@@ -31,7 +33,18 @@ pub(super) async fn direct<S>(door: &Rc<Door>, io: S, read: BytesMut, visit: Vis
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Ok(handshake) = door.site.websockets.handshake_behind(io, read).await else { return };
+    let handshake = match door.site.websockets.handshake_behind(io, read).await {
+        Ok(handshake) => handshake,
+        Err(error) => return journal::failed(visit.peer, error),
+    };
+    let span = door.span(&visit, handshake.request().uri(), handshake.request().headers());
+    accept(door, handshake, visit).instrument(span).await;
+}
+
+async fn accept<S>(door: &Rc<Door>, handshake: Handshake<S>, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     match check(door, &visit, handshake.request()) {
         Err(problem) => {
             door.worker.counters.errors.increment();
@@ -39,8 +52,9 @@ where
         }
         Ok(admitted) => {
             let ask = ask(door, &admitted, handshake.request().uri(), handshake.request().headers());
-            if let Ok(ws) = handshake.accept().await {
-                open(door, ws, ask, (visit, admitted));
+            match handshake.accept().await {
+                Ok(ws) => open(door, ws, ask, (visit, admitted)),
+                Err(error) => journal::failed(visit.peer, error),
             }
         }
     }
@@ -48,10 +62,12 @@ where
 
 fn check(door: &Door, visit: &Visit, request: &sockeye::server::Request) -> Result<Admitted, Problem> {
     let admitted = door.admit(visit, request.uri(), request.headers())?;
-    if request.path() != STREAM || visit.serves == Serves::Admin {
-        return Err(Code::NotFound.into());
+    if request.path() == STREAM && visit.serves != Serves::Admin {
+        return Ok(admitted);
     }
-    Ok(admitted)
+    let problem = Code::NotFound.into();
+    journal::refused(&problem);
+    Err(problem)
 }
 
 /// Opens a WebSocket on a connection that hyper serves: the answer, behind which the connection is taken over.
@@ -69,11 +85,13 @@ pub(super) fn upgrade(
         }
         Ok((response, upgrade)) => {
             let (door, visit) = (door.clone(), visit.clone());
-            tokio::task::spawn_local(async move {
-                if let Ok(ws) = upgrade.await {
-                    open(&door, ws, ask, (visit, admitted));
+            let opening = async move {
+                match upgrade.await {
+                    Ok(ws) => open(&door, ws, ask, (visit, admitted)),
+                    Err(error) => journal::failed(visit.peer, error),
                 }
-            });
+            };
+            tokio::task::spawn_local(opening.in_current_span());
             response.map(|()| Body::empty())
         }
     }
@@ -100,8 +118,9 @@ where
             });
         }
         Err(problem) => {
+            let closing = websocket::turn_away(&worker, ws, problem);
             tokio::task::spawn_local(async move {
-                websocket::turn_away(&worker, ws, &problem).await;
+                closing.await;
                 drop(held);
             });
         }

@@ -10,7 +10,6 @@ use crate::code::Code;
 use crate::metrics::Transport;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// Someone has come to a channel, or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +152,7 @@ impl Session {
             Item::Publication(subscription, message) => {
                 subscription.tell(Place { epoch: message.epoch, offset: message.offset });
                 if message.source() == Source::Live {
-                    self.worker.counters.latency.observe(age(&message));
+                    self.worker.counters.latency.observe(message.taken.elapsed());
                 }
                 Entry::Publication(message)
             }
@@ -173,9 +172,4 @@ impl Session {
         subscription.tell(Place { epoch: gap.epoch, offset: gap.to });
         Entry::Gap(subscription.channel().clone(), gap)
     }
-}
-
-fn age(message: &Message) -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_millis(message.meta.time))
 }

@@ -74,6 +74,10 @@ pub(crate) struct Session {
     expires: Cell<u32>,
     /// For how many seconds something has waited, and nothing was taken.
     stalled: Cell<u16>,
+    /// When it began, by the worker's clock.
+    began: u32,
+    /// Entries that were handed out, but for heartbeats.
+    handed_out: Cell<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,8 @@ pub(crate) enum Departure {
     Closed,
     /// Its connection broke, or its poll was answered: it may come back.
     Broken,
+    /// It has broken the protocol of its transport, and the connection was closed with this code.
+    Faulty(u16),
 }
 
 impl Session {
@@ -121,6 +127,8 @@ impl Session {
             spoken: Cell::new(worker.clock().now()),
             expires: Cell::new(expires),
             stalled: Cell::new(0),
+            began: worker.clock().now(),
+            handed_out: Cell::new(0),
             worker,
         }
     }
@@ -132,6 +140,7 @@ impl Session {
             self.replay(cx);
         }
         if let Some(entry) = self.take_entry() {
+            self.handed_out.set(self.handed_out.get().wrapping_add(1));
             self.spoken.set(self.worker.clock().now());
             self.heartbeat.set(false);
             return Poll::Ready(Some(entry));
@@ -208,6 +217,16 @@ impl Session {
         &self.worker
     }
 
+    /// Entries that were handed out, but for heartbeats.
+    pub(crate) fn handed_out(&self) -> u32 {
+        self.handed_out.get()
+    }
+
+    /// Seconds since it began.
+    pub(crate) fn age(&self) -> u32 {
+        self.worker.clock().now().saturating_sub(self.began)
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -223,7 +242,7 @@ impl Session {
         while let Some(subscription) = self.last_subscription() {
             self.detach(&subscription, linger);
         }
-        self.worker.forget(self);
+        self.worker.forget(self, departure);
         self.wake();
     }
 

@@ -18,8 +18,9 @@ use crate::broker::{Drained, Inbox, Lease, Member};
 use crate::channel::Channel;
 use crate::code::Code;
 use crate::hub::{Hub, Line};
+use crate::journal::{self, Overload};
 use crate::metrics::{Counters, Transport};
-use crate::session::{Opening, Session, announce};
+use crate::session::{Departure, Opening, Session, announce};
 use clock::Clock;
 use drain::Drain;
 use registry::Registry;
@@ -50,6 +51,7 @@ pub(crate) struct Worker {
     number: usize,
     commands: RefCell<UnboundedReceiver<Command>>,
     drain: RefCell<Option<Drain>>,
+    overload: Overload,
 }
 
 impl Worker {
@@ -71,6 +73,7 @@ impl Worker {
             number,
             commands: RefCell::new(commands),
             drain: RefCell::default(),
+            overload: Overload::default(),
             hub,
         })
     }
@@ -137,6 +140,7 @@ impl Worker {
         for session in self.sessions() {
             session.handle_tick();
         }
+        self.overload.tell(self.number, &self.counters);
         if self.number == 0 {
             self.hub.broker.sweep();
         }
@@ -163,15 +167,19 @@ impl Worker {
     }
 
     /// Takes a session off the books.
-    pub(crate) fn forget(&self, session: &Session) {
+    pub(crate) fn forget(&self, session: &Session, departure: Departure) {
         self.sessions.borrow_mut().remove(&session.number());
         let counters = &self.counters;
         counters.transport(session.transport()).open.subtract(1);
+        let code = session.ended().map(|problem| problem.code);
+        let fault = if let Departure::Faulty(fault) = departure { Some(fault) } else { None };
+        journal::closed(session, code.map(Code::number).or(fault));
         let is_poll = matches!(session.transport(), Transport::LongPoll | Transport::Poll);
-        match session.ended() {
-            Some(problem) => counters.ended(problem.code).increment(),
-            None if is_poll => {}
-            None => counters.left.increment(),
+        match (code, fault) {
+            (Some(code), _) => counters.ended(code).increment(),
+            (None, Some(fault)) => counters.fault(fault).increment(),
+            (None, None) if is_poll => {}
+            (None, None) => counters.left.increment(),
         }
     }
 }

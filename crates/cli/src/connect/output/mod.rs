@@ -3,7 +3,7 @@
 mod json;
 mod screen;
 
-pub(crate) use screen::{Colours, visible};
+pub(crate) use screen::{Colours, line_of, visible};
 pub(super) use screen::{described, milliseconds};
 
 use crate::exit::Outcome;

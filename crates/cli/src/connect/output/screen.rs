@@ -84,6 +84,11 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
+/// The same on one line: nothing that others write looks as if it were the next one.
+pub(crate) fn line_of(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
+}
+
 /// As `0.31 ms`.
 pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
@@ -136,6 +141,7 @@ mod tests {
     fn control_characters_are_shown() {
         assert_eq!(visible("a\u{1b}[2Jb\rc\u{7}\u{9b}\u{7f}"), r"a\u{1b}[2Jb\rc\u{7}\u{9b}\u{7f}");
         assert_eq!(visible("line\n\tline 水 ä"), "line\n\tline 水 ä");
+        assert_eq!(line_of("line\n\tline\r"), "line\\n\tline\\r");
         assert_eq!(shown(&Event::Message("\u{1b}]0;x\u{7}".into())), r"< \u{1b}]0;x\u{7}");
     }
 

@@ -82,22 +82,27 @@ async fn a_payload_cannot_forge_an_envelope() {
 #[tokio::test]
 async fn one_payload_goes_to_several_channels_and_users() {
     let worker = worker(|_| {});
-    let answer = post(&worker, "/api/publish?channel=a&channel=b%20c&user=al%20ice&user=", "1").await.json();
+    let uri = "/api/publish?user=al%20ice&channel=b%20c&user=&channel=a&channel=@al%257Cice";
+    let answer = post(&worker, uri, "1").await.json();
     assert_eq!(answer["type"], "results");
     let results = answer["results"].as_array().unwrap();
-    let kinds: Vec<_> = results.iter().map(|result| (&result["type"], &result["code"])).collect();
-    let (published, error) = (&"published".into(), &"error".into());
+    let told: Vec<_> = results.iter().map(|result| (&result["channel"], &result["code"])).collect();
+    let (bad_channel, bad_user) = (Code::BadChannel.number().into(), Code::BadParameter.number().into());
     assert_eq!(
-        kinds,
+        told,
         [
-            (published, &Value::Null),
-            (error, &Code::BadChannel.number().into()),
-            (published, &Value::Null),
-            (error, &Code::BadParameter.number().into()),
+            (&"@al%20ice".into(), &Value::Null),
+            (&"b c".into(), &bad_channel),
+            (&Value::Null, &bad_user),
+            (&"a".into(), &Value::Null),
+            (&"@al%7Cice".into(), &Value::Null),
         ]
     );
-    assert_eq!((&results[0]["channel"], &results[2]["channel"]), (&"a".into(), &"@al%20ice".into()));
     assert_eq!(envelopes(&worker, "@al%20ice").await.len(), 1);
+    let batch = r#"{"commands":[{"channel":"b c","data":1},{"user":"","data":1},{"data":1}]}"#;
+    let batch = post(&worker, "/api/batch", batch).await.json();
+    let named = batch["results"].as_array().unwrap().iter().map(|result| &result["channel"]);
+    assert_eq!(named.collect::<Vec<_>>(), [&Value::from("b c"), &Value::Null, &Value::Null]);
     let to_user = post(&worker, "/api/publish?user=alice", "1").await.position();
     assert!(to_user.starts_with("@alice~5f."));
 }
