@@ -365,8 +365,19 @@ fn join_and_leave_need_presence() {
 fn files_are_searched_beside_the_file_that_names_them() {
     let directory = Directory::new("beside");
     directory.write("token.secret", SECRET);
-    let settings = settings_of(&file(&directory, "auth.token_secret_file = \"token.secret\"\n"));
-    assert_eq!(settings.auth.token_keys[0].key.0, SECRET);
+    let sources = file(&directory, "auth.token_secret_file = \"token.secret\"\n");
+    assert_eq!(settings_of(&sources).auth.token_keys[0].key.0, SECRET);
+
+    // What is printed can be read from anywhere.
+    let levels = std::env::current_dir().unwrap().components().count() - 1;
+    let relative: PathBuf = std::iter::repeat_n("..", levels).collect();
+    let relative = relative.join(directory.0.strip_prefix("/").unwrap()).join("token.secret");
+    let toml =
+        Config::load(&flags(&[("auth.token_secret_file", relative.to_str().unwrap())])).unwrap().to_toml();
+    let line = toml.lines().find(|line| line.starts_with("token_secret_file = ")).unwrap();
+    assert!(line.starts_with("token_secret_file = [\"/"), "{line}");
+    let printed = Sources { file: Some(directory.write("printed.toml", &toml)), ..Sources::default() };
+    assert_eq!(settings_of(&printed).auth.token_keys[0].key.0, SECRET);
 }
 
 #[test]
