@@ -170,6 +170,7 @@ export class Sockeye extends EventTarget {
     if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
+    this.#requests.pump();
     this.#state = CLOSING;
     this.#connection.close(code, reason).then((end) => this.#end(wasOpen ? end : {}));
   }

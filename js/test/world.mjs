@@ -279,7 +279,7 @@ class FakeWebSocket {
     if (this.readyState !== 1) throw new Error('send on a WebSocket that is not open');
     this.sent.push(data);
     const request = typeof data === 'string' ? JSON.parse(data) : { ...headOf(data), binary: true };
-    setImmediate(() => this.readyState === 1 && !this.server.silent.has(PORT.websocket) && this.#answer(request));
+    setImmediate(() => this.readyState < 3 && !this.server.silent.has(PORT.websocket) && this.#answer(request));
   }
 
   #answer(request) {
