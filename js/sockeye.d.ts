@@ -239,7 +239,7 @@ export class Sockeye extends EventTarget {
   addEventListener<K extends keyof SockeyeEvents>(
     type: K, listener: (event: SockeyeEvents[K]) => void, options?: AddEventListenerOptions | boolean): void;
 
-  /** Follows a channel. `since` counts for the first subscription of a channel; a further one shares it. */
+  /** Follows a channel; a name that is none is a `SyntaxError`. `since` counts for the first subscription of a channel; a further one shares it. */
   subscribe<T = any>(
     channel: string, handler?: ((message: MessageEvent<T>) => void) | null, options?: { since?: Since }): Subscription;
   /** Publishes, and tells the position. Publications of one client stay in order. */

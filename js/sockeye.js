@@ -122,6 +122,7 @@ export class Sockeye extends EventTarget {
 
   subscribe(channel, handler, { since = this.#settings.since } = {}) {
     if (this.#state > OPEN) fail('InvalidStateError', 'the client is closed');
+    if (!/^[\w\-.:/@#$!+=%]{1,255}$/.test(channel)) fail('SyntaxError', `'${channel}' is no channel's name`);
     const subscription = new Subscription(channel, (one) => this.#leave(one));
     if (handler) subscription.addEventListener('message', (event) => handler(event));
     if (!this.#topics.has(channel)) {
