@@ -13,6 +13,10 @@ const NO_CHANNEL = 4103;
 const BATCH = 1000;
 /** The id of a request that HTTP has. */
 const POSTED = -1;
+/** Requests that a WebSocket has without an answer. */
+const UNANSWERED = 32;
+const FLOODING = 4005;
+const RATE_LIMITED = 4307;
 
 export class SockeyeError extends Error {
   constructor({ code = 0, name, reason, channel }) {
@@ -340,6 +344,8 @@ export class Requests {
   // In order, until settled. What is under way has an `id`: the WebSocket's, or POSTED.
   #queue = [];
   #pause;
+  // Milliseconds between two requests on a WebSocket.
+  #step = 0;
 
   constructor(settings, connection) {
     this.#settings = settings;
@@ -369,18 +375,26 @@ export class Requests {
   }
 
   /** Sends what may be sent now: over HTTP one after the other. */
-  pump() {
+  pump(most = UNANSWERED) {
     const { link, isIdle } = this.#connection;
-    for (const request of this.#queue.slice(0, link?.send ? undefined : 1)) {
+    for (const request of this.#queue.slice(0, link?.send ? most : 1)) {
       const { id, head, body } = request;
       if (!(link || isIdle) || this.#pause.isSet || id === POSTED || (body?.blob && !body.bytes)) return;
-      if (link?.send) request.id ??= link.send(head, body);
-      else this.#post(request);
+      if (!link?.send) this.#post(request);
+      else if (!id) {
+        request.id = link.send(head, body);
+        if (this.#step) this.#pauseFor(this.#step);
+      }
     }
   }
 
-  /** The WebSocket is gone: what it had not answered is to be sent again. */
-  lost() {
+  #pauseFor(milliseconds) {
+    this.#pause.set(milliseconds, () => this.pump());
+  }
+
+  /** The WebSocket is gone: what it had not answered is to be sent again, at half the speed if it was too fast. */
+  lost({ code } = {}) {
+    if (code === FLOODING) this.#step = 2 * this.#step || 20;
     for (const request of this.#queue) if (request.id !== POSTED) request.id = undefined;
   }
 
@@ -390,6 +404,7 @@ export class Requests {
     if (!request) return false;
     if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
     else this.#settle(request, () => request.resolve(message));
+    this.pump();
     return true;
   }
 
@@ -415,10 +430,10 @@ export class Requests {
   /** Tries again what the server may not have seen, or could not do for now. */
   #failed(request, end) {
     const verdict = verdictOf(end);
-    const isLater = !end.code || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
+    const isLater = !end.code || end.code === RATE_LIMITED || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
     if (!isLater || !this.#queue.includes(request)) return this.#refuse(request, end);
     request.id = undefined;
-    this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
+    this.#pauseFor(end.retry ?? backoff(this.#settings, request.failures++));
   }
 
   #refuse(request, end) {

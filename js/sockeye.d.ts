@@ -242,7 +242,8 @@ export class Sockeye extends EventTarget {
   /** Follows a channel; a name that is none is a `SyntaxError`. `since` counts for the first subscription of a channel; a further one shares it. */
   subscribe<T = any>(
     channel: string, handler?: ((message: MessageEvent<T>) => void) | null, options?: { since?: Since }): Subscription;
-  /** Publishes, and tells the position. Publications of one client stay in order. */
+  /** Publishes, and tells the position. Publications of one client stay in order. Those that come too fast are
+   * tried again until `requestTimeout`. */
   publish(channel: string, data: Payload, options?: PublishOptions): Promise<string>;
   /** Who is in a channel. */
   presence(channel: string): Promise<Member[]>;

@@ -74,7 +74,7 @@ export class Sockeye extends EventTarget {
       opened: (link, message) => this.#opened(link, message),
       received: (link, message) => this.#received(link, message),
       down: (end, delay) => {
-        this.#requests.lost();
+        this.#requests.lost(end);
         this.#show(null, end, delay);
       },
       stopped: (end) => this.#end(end),
@@ -171,7 +171,7 @@ export class Sockeye extends EventTarget {
     if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
-    this.#requests.pump();
+    this.#requests.pump(Infinity);
     this.#state = CLOSING;
     this.#connection.close(code, reason).then((end) => this.#end(wasOpen ? end : {}));
   }

@@ -137,10 +137,10 @@ test('send() throws while CONNECTING, and drops and counts after the end', async
 
 test('send() tells failures by `error`', async () => {
   const { world, client, server } = await connected();
-  server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast' };
+  server.publishRefusal = { code: 4308, name: 'not_permitted', message: 'you may not' };
   client.send('x');
   await world.settle();
-  assert.equal(client.seen.errors[0].code, 4307);
+  assert.equal(client.seen.errors[0].code, 4308);
 });
 
 test('on… properties are listeners that can be replaced, in the order in which they were first set', async () => {

@@ -84,6 +84,23 @@ class FakeWindow extends EventTarget {
   document = Object.assign(new EventTarget(), { visibilityState: 'visible', baseURI: 'http://push.test/page' });
 }
 
+/** What may still be sent. */
+class Bucket {
+  fullAt = 0;
+
+  constructor(server) {
+    this.server = server;
+  }
+
+  admits() {
+    const { rate, clock } = this.server;
+    const fullAt = Math.max(this.fullAt, clock.now()) + 1000 / rate;
+    if (fullAt > clock.now() + 1000) return false;
+    this.fullAt = fullAt;
+    return true;
+  }
+}
+
 const PORT = { websocket: 'websocket', sse: 'sse', long_poll: 'long_poll', poll: 'poll' };
 
 class FakeServer {
@@ -99,10 +116,12 @@ class FakeServer {
   publications = []; // requests to publish, those repeated too
   granted = [];
   refused = new Set(); // channels that nobody may subscribe to
+  rate = Infinity; // messages per second of a WebSocket, and publications over HTTP; as many at once
   loseAnswers = 0; // publications whose answer is lost with the connection
 
   constructor(clock) {
     this.clock = clock;
+    this.posts = new Bucket(this);
     const server = this;
     this.WebSocket = class extends FakeWebSocket {
       constructor(url, protocols) {
@@ -213,6 +232,7 @@ class FakeServer {
     this.publications.push({ channel, key, type, body: init.body });
     if (this.blocked.has('publish')) throw new TypeError('blocked');
     if (this.publishRefusal) return json({ type: 'error', ...this.publishRefusal }, this.publishRefusal.status);
+    if (!this.posts.admits()) return json({ type: 'error', code: 4307, name: 'rate_limited', message: 'too fast' }, 429);
     const fields = type === 'application/json' ? { data: JSON.parse(init.body) } : { b64: btoa(String.fromCharCode(...init.body)) };
     const position = this.publish(channel, fields, key);
     if (this.loseAnswers-- > 0) throw new TypeError('lost');
@@ -243,6 +263,7 @@ class FakeWebSocket {
     this.protocol = protocols[0];
     const token = protocols.find((one) => one.startsWith('sockeye.token.'))?.slice('sockeye.token.'.length);
     this.ask = server.ask(PORT.websocket, this.url, token);
+    this.allowance = new Bucket(server);
     setImmediate(() => this.#accept());
   }
 
@@ -285,6 +306,7 @@ class FakeWebSocket {
   #answer(request) {
     const { server } = this;
     const { type, id, channel } = request;
+    if (!this.allowance.admits()) return this.shut({ code: 4005, reason: 'flooding', wasClean: true });
     if (type === 'ping') this.say({ type: 'pong', id });
     else if (type === 'token') this.say({ type: 'token', id, user: 'alice', expires: 1 });
     else if (type === 'presence') this.say({ type, id, channel, members: server.members });
