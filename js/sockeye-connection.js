@@ -118,10 +118,14 @@ export class Connection {
     const isAttempt = link === this.#attempt?.link;
     if (!isAttempt && link !== this.link) return;
     link.heard = this.#settings.clock.now();
-    if (message.type === 'close') this.ended(link, { ...message, reason: message.message, clean: true });
+    // Before its `open` an error is about the link as a whole.
+    if (message.type === 'close' || (isAttempt && message.type === 'error')) this.ended(link, { ...message, reason: message.message, clean: true });
     else if (isAttempt) message.type === 'open' && this.#promote(link, message);
-    else if (message.type === 'pong') this.rtt = link.heard - link.pinged;
-    else this.#owner.received(link, message);
+    else if (message.type === 'pong') {
+      const { pingInterval } = this.#settings;
+      this.rtt = link.heard - link.pinged;
+      if (pingInterval) this.#timers.ping.set(pingInterval, () => this.ping(link));
+    } else this.#owner.received(link, message);
   }
 
   ended(link, end) {
@@ -136,6 +140,15 @@ export class Connection {
     if (!this.#attempt || verdictOf(end) === 'stop') return this.#again(link.name, end);
     this.#attempt.purpose = 'connect';
     this.#owner.down(end, 0);
+  }
+
+  /** Asks a WebSocket for an answer, which is due soon. */
+  ping(link) {
+    const { clock, timeout } = this.#settings;
+    link.pinged = clock.now();
+    link.heard = link.pinged + timeout - link.limit;
+    link.send({ type: 'ping' });
+    this.#watch(link);
   }
 
   /** Opens a link; the one in use stays until the new one can take its place. */
@@ -170,7 +183,6 @@ export class Connection {
     this.#watch(link);
     this.#climbLater();
     this.#refreshLater(link.ask.token);
-    if (link.send) this.#ping(link);
     this.#owner.opened(link, message);
   }
 
@@ -299,22 +311,11 @@ export class Connection {
     });
   }
 
-  #ping(link) {
-    link.pinged = this.#settings.clock.now();
-    link.send({ type: 'ping' });
-    if (this.#settings.pingInterval) this.#timers.ping.set(this.#settings.pingInterval, () => this.#ping(link));
-  }
-
   /** The page is seen again, or the network is back. */
   #woke() {
     const { link } = this;
     if (this.#timers.retry.isSet) return this.#timers.retry.fire();
-    if (link?.send) {
-      this.#ping(link);
-      // An answer is due soon.
-      link.heard = this.#settings.clock.now() + this.#settings.timeout - link.limit;
-      this.#watch(link);
-    }
+    if (link?.send) this.ping(link);
     if (link && !this.#attempt && this.#better().length) this.#climb();
   }
 }
@@ -517,6 +518,8 @@ class WebSocketLink extends Link {
     socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : messageOf(data)));
     // A close follows.
     socket.onerror = () => {};
+    // A server that wants a token waits for one, and says so only when it is asked for something else.
+    socket.onopen = () => this.owner.ping(this);
     socket.onclose = ({ code, reason, wasClean }) => this.owner.ended(this, { code, reason, clean: wasClean });
   }
 

@@ -29,7 +29,7 @@ export interface Options {
   /** Sends cookies to another origin too. */
   withCredentials?: boolean;
 
-  /** Milliseconds that a transport may take until the server's `open` has come; default 5000. */
+  /** Milliseconds that a transport may take until the server's `open` has come, and to answer a ping; default 5000. */
   timeout?: number;
   /** Milliseconds until `publish`, `presence` and `history` give up, reconnecting included; default 30000. */
   requestTimeout?: number;
@@ -40,7 +40,8 @@ export interface Options {
   /** Milliseconds until a better transport is tried again in the background, doubled each time up to 20 times as many;
    * default 30000. */
   climbDelay?: number;
-  /** Milliseconds between the pings that measure `rtt` on WebSocket; default 20000; 0 sends none. */
+  /** Milliseconds between the pings that measure `rtt` on WebSocket, and find a server that hangs; default 20000; 0 sends
+   * one when the connection opens, and one when the page wakes up. */
   pingInterval?: number;
   /** Seconds of a long poll; default 25. */
   wait?: number;

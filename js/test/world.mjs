@@ -116,6 +116,7 @@ class FakeServer {
   publications = []; // requests to publish, those repeated too
   granted = [];
   refused = new Set(); // channels that nobody may subscribe to
+  wantsToken = false;
   rate = Infinity; // messages per second of a WebSocket, and publications over HTTP; as many at once
   loseAnswers = 0; // publications whose answer is lost with the connection
 
@@ -214,6 +215,7 @@ class FakeServer {
     const ask = this.ask(transport, url, token);
     if (this.blocked.has(transport)) throw new TypeError('blocked');
     if (this.silent.has(transport)) return untilAborted(init.signal);
+    if (this.wantsToken && !token) return json({ type: 'error', code: 4200, name: 'token_required', message: 'who are you?' }, 401);
     if (this.refusal && !isStream) return json({ type: 'error', ...this.refusal }, this.refusal.status);
     return isStream ? new FakeEventStream(this, ask, init.signal).response : new FakePoll(this, ask, wait, init.signal).answer();
   }
@@ -273,7 +275,9 @@ class FakeWebSocket {
     if (server.blocked.has(PORT.websocket)) return this.shut({ code: 1006, reason: '', wasClean: false });
     this.readyState = 1;
     server.streams.add(this);
+    this.onopen?.({});
     if (server.silent.has(PORT.websocket)) return;
+    if (server.wantsToken && !ask.token) return;
     if (server.refusal) return this.shut({ code: server.refusal.code, reason: server.refusal.name, wasClean: true });
     this.#channels = server.starts(ask);
     const cursor = [...this.#channels.values()].join();
@@ -307,7 +311,8 @@ class FakeWebSocket {
     const { server } = this;
     const { type, id, channel } = request;
     if (!this.allowance.admits()) return this.shut({ code: 4005, reason: 'flooding', wasClean: true });
-    if (type === 'ping') this.say({ type: 'pong', id });
+    if (server.wantsToken && !this.ask.token) this.say({ type: 'error', id, code: 4200, name: 'token_required', message: 'who are you?' });
+    else if (type === 'ping') this.say({ type: 'pong', id });
     else if (type === 'token') this.say({ type: 'token', id, user: 'alice', expires: 1 });
     else if (type === 'presence') this.say({ type, id, channel, members: server.members });
     else if (type === 'history') this.say({ ...server.history(request), id });
