@@ -13,6 +13,10 @@ const NO_CHANNEL = 4103;
 const BATCH = 1000;
 /** The id of a request that HTTP has. */
 const POSTED = -1;
+/** Requests that a WebSocket has without an answer. */
+const UNANSWERED = 32;
+const FLOODING = 4005;
+const RATE_LIMITED = 4307;
 
 export class SockeyeError extends Error {
   constructor({ code = 0, name, reason, channel }) {
@@ -114,10 +118,14 @@ export class Connection {
     const isAttempt = link === this.#attempt?.link;
     if (!isAttempt && link !== this.link) return;
     link.heard = this.#settings.clock.now();
-    if (message.type === 'close') this.ended(link, { ...message, reason: message.message, clean: true });
+    // Before its `open` an error is about the link as a whole.
+    if (message.type === 'close' || (isAttempt && message.type === 'error')) this.ended(link, { ...message, reason: message.message, clean: true });
     else if (isAttempt) message.type === 'open' && this.#promote(link, message);
-    else if (message.type === 'pong') this.rtt = link.heard - link.pinged;
-    else this.#owner.received(link, message);
+    else if (message.type === 'pong') {
+      const { pingInterval } = this.#settings;
+      this.rtt = link.heard - link.pinged;
+      if (pingInterval) this.#timers.ping.set(pingInterval, () => this.ping(link));
+    } else this.#owner.received(link, message);
   }
 
   ended(link, end) {
@@ -132,6 +140,15 @@ export class Connection {
     if (!this.#attempt || verdictOf(end) === 'stop') return this.#again(link.name, end);
     this.#attempt.purpose = 'connect';
     this.#owner.down(end, 0);
+  }
+
+  /** Asks a WebSocket for an answer, which is due soon. */
+  ping(link) {
+    const { clock, timeout } = this.#settings;
+    link.pinged = clock.now();
+    link.heard = link.pinged + timeout - link.limit;
+    link.send({ type: 'ping' });
+    this.#watch(link);
   }
 
   /** Opens a link; the one in use stays until the new one can take its place. */
@@ -166,7 +183,6 @@ export class Connection {
     this.#watch(link);
     this.#climbLater();
     this.#refreshLater(link.ask.token);
-    if (link.send) this.#ping(link);
     this.#owner.opened(link, message);
   }
 
@@ -295,22 +311,11 @@ export class Connection {
     });
   }
 
-  #ping(link) {
-    link.pinged = this.#settings.clock.now();
-    link.send({ type: 'ping' });
-    if (this.#settings.pingInterval) this.#timers.ping.set(this.#settings.pingInterval, () => this.#ping(link));
-  }
-
   /** The page is seen again, or the network is back. */
   #woke() {
     const { link } = this;
     if (this.#timers.retry.isSet) return this.#timers.retry.fire();
-    if (link?.send) {
-      this.#ping(link);
-      // An answer is due soon.
-      link.heard = this.#settings.clock.now() + this.#settings.timeout - link.limit;
-      this.#watch(link);
-    }
+    if (link?.send) this.ping(link);
     if (link && !this.#attempt && this.#better().length) this.#climb();
   }
 }
@@ -340,6 +345,8 @@ export class Requests {
   // In order, until settled. What is under way has an `id`: the WebSocket's, or POSTED.
   #queue = [];
   #pause;
+  // Milliseconds between two requests on a WebSocket.
+  #step = 0;
 
   constructor(settings, connection) {
     this.#settings = settings;
@@ -369,18 +376,26 @@ export class Requests {
   }
 
   /** Sends what may be sent now: over HTTP one after the other. */
-  pump() {
+  pump(most = UNANSWERED) {
     const { link, isIdle } = this.#connection;
-    for (const request of this.#queue.slice(0, link?.send ? undefined : 1)) {
+    for (const request of this.#queue.slice(0, link?.send ? most : 1)) {
       const { id, head, body } = request;
       if (!(link || isIdle) || this.#pause.isSet || id === POSTED || (body?.blob && !body.bytes)) return;
-      if (link?.send) request.id ??= link.send(head, body);
-      else this.#post(request);
+      if (!link?.send) this.#post(request);
+      else if (!id) {
+        request.id = link.send(head, body);
+        if (this.#step) this.#pauseFor(this.#step);
+      }
     }
   }
 
-  /** The WebSocket is gone: what it had not answered is to be sent again. */
-  lost() {
+  #pauseFor(milliseconds) {
+    this.#pause.set(milliseconds, () => this.pump());
+  }
+
+  /** The WebSocket is gone: what it had not answered is to be sent again, at half the speed if it was too fast. */
+  lost({ code } = {}) {
+    if (code === FLOODING) this.#step = 2 * this.#step || 20;
     for (const request of this.#queue) if (request.id !== POSTED) request.id = undefined;
   }
 
@@ -390,6 +405,7 @@ export class Requests {
     if (!request) return false;
     if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
     else this.#settle(request, () => request.resolve(message));
+    this.pump();
     return true;
   }
 
@@ -415,10 +431,10 @@ export class Requests {
   /** Tries again what the server may not have seen, or could not do for now. */
   #failed(request, end) {
     const verdict = verdictOf(end);
-    const isLater = !end.code || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
+    const isLater = !end.code || end.code === RATE_LIMITED || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
     if (!isLater || !this.#queue.includes(request)) return this.#refuse(request, end);
     request.id = undefined;
-    this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
+    this.#pauseFor(end.retry ?? backoff(this.#settings, request.failures++));
   }
 
   #refuse(request, end) {
@@ -502,6 +518,8 @@ class WebSocketLink extends Link {
     socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : messageOf(data)));
     // A close follows.
     socket.onerror = () => {};
+    // A server that wants a token waits for one, and says so only when it is asked for something else.
+    socket.onopen = () => this.owner.ping(this);
     socket.onclose = ({ code, reason, wasClean }) => this.owner.ended(this, { code, reason, clean: wasClean });
   }
 

@@ -74,7 +74,7 @@ export class Sockeye extends EventTarget {
       opened: (link, message) => this.#opened(link, message),
       received: (link, message) => this.#received(link, message),
       down: (end, delay) => {
-        this.#requests.lost();
+        this.#requests.lost(end);
         this.#show(null, end, delay);
       },
       stopped: (end) => this.#end(end),
@@ -122,6 +122,7 @@ export class Sockeye extends EventTarget {
 
   subscribe(channel, handler, { since = this.#settings.since } = {}) {
     if (this.#state > OPEN) fail('InvalidStateError', 'the client is closed');
+    if (!/^[\w\-.:/@#$!+=%]{1,255}$/.test(channel)) fail('SyntaxError', `'${channel}' is no channel's name`);
     const subscription = new Subscription(channel, (one) => this.#leave(one));
     if (handler) subscription.addEventListener('message', (event) => handler(event));
     if (!this.#topics.has(channel)) {
@@ -170,6 +171,7 @@ export class Sockeye extends EventTarget {
     if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
+    this.#requests.pump(Infinity);
     this.#state = CLOSING;
     this.#connection.close(code, reason).then((end) => this.#end(wasOpen ? end : {}));
   }

@@ -304,6 +304,21 @@ for (const transports of [['websocket'], ['sse'], ['poll']]) {
   });
 }
 
+test('a server that wants a token says so before `timeout`', async () => {
+  for (const transports of [['websocket'], ['websocket', 'sse'], ['sse'], ['long_poll'], ['poll']]) {
+    const { world, client } = await connected({ transports }, (w) => (w.server.wantsToken = true));
+    await world.pass(4000);
+    assert.deepEqual(client.seen.events, ['close 4200'], `${transports}`);
+    let calls = 0;
+    const token = () => ((calls += 1) > 1 ? 'token' : '');
+    const late = await connected({ transports, token }, (w) => (w.server.wantsToken = true));
+    await late.world.pass(0);
+    assert.equal(late.client.transport, transports[0]);
+    assert.equal(late.server.asks.at(-1).token, 'token');
+    late.client.close();
+  }
+});
+
 test('a running connection obeys codes, those of WebSocket too', async () => {
   for (const [code, stops] of [
     [4001, false], [4007, false], [1000, false], [1001, false], [1006, false], [1011, false], [1012, false],
@@ -448,6 +463,20 @@ test('a WebSocket that died while the page slept is found soon after it wakes', 
   assert.equal(names(world).length, 2);
   world.window.dispatchEvent(new Event('online'));
   await world.pass(10000);
+  assert.equal(names(world).length, 2);
+});
+
+test('a server that hangs behind an open WebSocket is found by a ping', async () => {
+  const { world, client, server } = await connected({ pingInterval: 20000 });
+  await world.pass(19999);
+  server.silent.add('websocket');
+  await world.pass(5000);
+  assert.equal(client.transport, 'websocket');
+  await world.pass(1);
+  assert.equal(client.transport, null);
+  server.silent.clear();
+  await world.pass(120000);
+  assert.equal(client.transport, 'websocket');
   assert.equal(names(world).length, 2);
 });
 
