@@ -104,6 +104,8 @@ async fn errors_have_one_shape() {
         (get("/publish?channel=a"), "POST, OPTIONS"),
         (post("/health", ""), "GET, HEAD, OPTIONS"),
         (post("/", ""), "GET, HEAD, OPTIONS"),
+        (get("/api/publish").replace("GET", "DELETE"), "POST"),
+        (post("/api/info", ""), "GET, HEAD"),
     ] {
         let answer = server.ask(&request).await;
         assert_eq!((answer.status, answer.code(), answer.header("allow")), (405, 4313, Some(allow)));
