@@ -1,12 +1,13 @@
 //! Whether a request is let in: by its host and origin, and where it begins a stream by the limits of its address.
 
+use super::body::Body;
 use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
 use super::gate::Pass;
 use super::origin::{Allowed, Asked};
 use crate::api;
 use crate::code::Problem;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Response, StatusCode, Uri, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
 
@@ -58,8 +59,18 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
 pub(super) fn refusal(problem: &Problem) -> Rejection {
-    let (parts, body) = api::refuse(problem).into_parts();
-    let mut rejection = Rejection::new(parts.status).body(body.into_bytes());
+    let response = api::refuse(problem);
+    rejection(response.status(), response)
+}
+
+/// The same with another status than the code's.
+pub(super) fn refusal_as(status: StatusCode, problem: &Problem) -> Rejection {
+    rejection(status, api::refuse(problem))
+}
+
+fn rejection(status: StatusCode, response: Response<Body>) -> Rejection {
+    let (parts, body) = response.into_parts();
+    let mut rejection = Rejection::new(status).body(body.into_bytes());
     for (name, value) in &parts.headers {
         rejection = rejection.header(name.clone(), value.clone());
     }

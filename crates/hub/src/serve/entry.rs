@@ -3,7 +3,7 @@
 //! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
 //! what was needed here.
 
-use super::admission::refusal;
+use super::admission::{refusal, refusal_as};
 use super::gate::Pass;
 use super::head::{self, First};
 use super::listen::Socket;
@@ -13,8 +13,10 @@ use super::{http, websocket};
 use crate::code::{Code, Problem};
 use crate::worker::Worker;
 use bytes::BytesMut;
+use hyper::StatusCode;
 use socket2::SockRef;
 use sockeye::Stream;
+use sockeye::server::Rejection;
 use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
@@ -141,13 +143,38 @@ where
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
         Ok(Ok(First::Http1)) => http::serve1(&door, Rewind::new(read.freeze(), io), visit).await,
         Ok(Ok(First::Http2)) => http::serve2(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Ok(First::TooLarge)) => {
+            let message =
+                "the head of the request has more than 16 KiB, or than 100 lines; a cookie may be too long";
+            let problem = Problem::new(Code::TooLarge, message);
+            refuse(&door, io, &refusal_as(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &problem)).await;
+        }
+        Ok(Ok(First::NoRequest)) => {
+            let problem = Problem::new(Code::BadEnvelope, "this is no request of HTTP");
+            refuse(&door, io, &refusal(&problem)).await;
+        }
         Ok(Err(_)) => {} // it is gone
         Err(_) if read.is_empty() => {}
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+            refuse(&door, io, &refusal(&problem)).await;
         }
     }
+}
+
+/// Says why there is no answer, and waits a moment for the client to have read it: closing at once would take it back
+/// while there is more to read from the client.
+async fn refuse<S>(door: &Door, mut io: S, refusal: &Rejection)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    door.worker.counters.errors.increment();
+    let last = async {
+        io.write_all(&refusal.encode()).await?;
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LAST_REQUEST, last).await; // it may be gone by now
 }
 
 #[cfg(test)]
