@@ -11,6 +11,8 @@ const PATIENCE = 3;
 const NO_CHANNEL = 4103;
 /** Messages of a batch. */
 const BATCH = 1000;
+/** The id of a request that HTTP has. */
+const POSTED = -1;
 
 export class SockeyeError extends Error {
   constructor({ code = 0, name, reason, channel }) {
@@ -182,7 +184,7 @@ export class Connection {
   #again(name, end) {
     const verdict = verdictOf(end);
     if (!this.transports.includes(name)) name = this.#first();
-    if (end.code === NO_CHANNEL && !this.#owner.hasChannels()) {
+    if (end.code === NO_CHANNEL && !this.#owner.ask(name).channels.length) {
       this.isIdle = true;
       return this.#owner.down(end, Infinity);
     }
@@ -315,10 +317,9 @@ export class Connection {
 
 /** What an end asks for; docs/protocol.md section 8. Without a channel the page has subscribed to one meanwhile. */
 function verdictOf({ code }) {
-  const hundred = Math.floor(code / 100);
-  if (code === NO_CHANNEL || hundred === 40) return 'reconnect';
-  if (hundred === 42) return 'token';
-  return [41, 43].includes(hundred) || [1002, 1003, 1007, 1009, 1010].includes(code) ? 'stop' : 'unknown';
+  if (code === NO_CHANNEL || /^40..$/.test(code)) return 'reconnect';
+  if (/^42..$/.test(code)) return 'token';
+  return /^(4[13]..|100[2379]|1010)$/.test(code) ? 'stop' : 'unknown';
 }
 
 /** When a token expires, in milliseconds since 1970; NaN if it does not say. */
@@ -336,13 +337,9 @@ export class Requests {
   client = '';
   #settings;
   #connection;
-  #waiting = [];
-  // Id on the WebSocket -> request.
-  #sent = new Map();
-  // The one that HTTP has; the others wait behind it.
-  #posted = null;
+  // In order, until settled. What is under way has an `id`: the WebSocket's, or POSTED.
+  #queue = [];
   #pause;
-  #count = 0;
 
   constructor(settings, connection) {
     this.#settings = settings;
@@ -352,13 +349,13 @@ export class Requests {
 
   /** Bytes that no WebSocket has taken yet. */
   get bytes() {
-    return [this.#posted, ...this.#waiting].reduce((sum, request) => sum + (request?.body?.size ?? 0), 0);
+    return this.#queue.reduce((sum, { id, body }) => sum + (id > 0 ? 0 : body?.size ?? 0), 0);
   }
 
   /** Resolves with the answer's envelope. */
   add(head, body) {
     return new Promise((resolve, reject) => {
-      const request = { head, body, resolve, reject, order: this.#count++, failures: 0, timer: new Timer(this.#settings.clock) };
+      const request = { head, body, resolve, reject, failures: 0, timer: new Timer(this.#settings.clock) };
       request.timer.set(this.#settings.requestTimeout, () => {
         this.#refuse(request, { name: 'timeout', reason: 'no answer in time' });
       });
@@ -366,52 +363,48 @@ export class Requests {
         body.bytes = new Uint8Array(buffer);
         this.pump();
       }, (error) => this.#refuse(request, { name: 'bad_payload', reason: error.message }));
-      this.#waiting.push(request);
+      this.#queue.push(request);
       queueMicrotask(() => this.pump());
     });
   }
 
+  /** Sends what may be sent now: over HTTP one after the other. */
   pump() {
     const { link, isIdle } = this.#connection;
-    while ((link || isIdle) && !this.#pause.isSet && !this.#posted && this.#waiting.length) {
-      const { head, body } = this.#waiting[0];
-      if (body?.blob && !body.bytes) return;
-      const request = this.#waiting.shift();
-      if (link?.send) this.#sent.set(link.send(head, body), request);
+    for (const request of this.#queue.slice(0, link?.send ? undefined : 1)) {
+      const { id, head, body } = request;
+      if (!(link || isIdle) || this.#pause.isSet || id === POSTED || (body?.blob && !body.bytes)) return;
+      if (link?.send) request.id ??= link.send(head, body);
       else this.#post(request);
     }
   }
 
-  /** The WebSocket is gone: what it had not answered comes first again. */
+  /** The WebSocket is gone: what it had not answered is to be sent again. */
   lost() {
-    this.#again([...this.#sent.values()]);
-    this.#sent.clear();
+    for (const request of this.#queue) if (request.id !== POSTED) request.id = undefined;
   }
 
   /** Whether the message is the answer to a request. */
   answered(message) {
-    const request = this.#sent.get(message.id);
+    const request = message.id && this.#queue.find(({ id }) => id === message.id);
     if (!request) return false;
-    this.#sent.delete(message.id);
     if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
     else this.#settle(request, () => request.resolve(message));
     return true;
   }
 
   stop() {
-    this.lost();
     this.#pause.clear();
-    for (const request of [this.#posted, ...this.#waiting]) if (request) this.#refuse(request, GONE);
+    for (const request of this.#queue) this.#refuse(request, GONE);
   }
 
   async #post(request) {
-    this.#posted = request;
+    request.id = POSTED;
     try {
       const token = await this.#connection.token();
       const [url, init] = httpOf(this.#settings.url, request, this.client);
       const response = await this.#connection.fetch(url, { ...init, token });
       const answer = await response.json();
-      this.#posted = null;
       this.#settle(request, () => request.resolve(answer));
     } catch (end) {
       this.#failed(request, { reason: end.message, ...end });
@@ -423,14 +416,9 @@ export class Requests {
   #failed(request, end) {
     const verdict = verdictOf(end);
     const isLater = !end.code || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
-    if (!isLater || request.isSettled) return this.#refuse(request, end);
-    this.#posted = null;
-    this.#again([request]);
+    if (!isLater || !this.#queue.includes(request)) return this.#refuse(request, end);
+    request.id = undefined;
     this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
-  }
-
-  #again(requests) {
-    this.#waiting = [...requests, ...this.#waiting].filter(({ isSettled }) => !isSettled).sort((one, other) => one.order - other.order);
   }
 
   #refuse(request, end) {
@@ -438,11 +426,9 @@ export class Requests {
   }
 
   #settle(request, finish) {
-    if (!request.isSettled) finish();
-    request.isSettled = true;
+    finish();
     request.timer.clear();
-    this.#waiting = this.#waiting.filter((one) => one !== request);
-    if (this.#posted === request) this.#posted = null;
+    this.#queue = this.#queue.filter((one) => one !== request);
   }
 }
 
@@ -626,11 +612,7 @@ class BatchLink extends Link {
 /** A binary message of `sockeye.bin.v1`: the header's length, the header, the payload. */
 function frameOf(json, bytes) {
   const header = new TextEncoder().encode(json);
-  const frame = new Uint8Array(2 + header.length + bytes.length);
-  new DataView(frame.buffer).setUint16(0, header.length);
-  frame.set(header, 2);
-  frame.set(bytes, 2 + header.length);
-  return frame;
+  return Uint8Array.from([header.length >> 8, header.length, ...header, ...bytes]);
 }
 
 function messageOf(frame) {
@@ -645,41 +627,34 @@ function addressOf(base, query, path) {
   const url = new URL(base);
   if (path) url.pathname = url.pathname.replace(/[^/]*$/, path);
   for (const [name, value] of Object.entries(query)) {
-    if (Array.isArray(value)) for (const one of value) url.searchParams.append(name, one);
-    else if (value !== undefined && value !== '') url.searchParams.set(name, value);
+    for (const one of [value].flat()) if (one !== undefined && one !== '') url.searchParams.append(name, one);
   }
   return url.href;
 }
 
 class Timer {
+  isSet = false;
   #clock;
   #handle;
-  #callback;
 
   constructor(clock) {
     this.#clock = clock;
   }
 
-  get isSet() {
-    return this.#callback !== undefined;
-  }
-
   set(milliseconds, callback) {
     this.clear();
-    this.#callback = callback;
-    this.#handle = this.#clock.setTimeout(() => this.fire(), milliseconds);
+    this.isSet = true;
+    /** Does now what was to be done later. */
+    this.fire = () => {
+      this.clear();
+      callback();
+    };
+    this.#handle = this.#clock.setTimeout(this.fire, milliseconds);
   }
 
   clear() {
-    if (this.isSet) this.#clock.clearTimeout(this.#handle);
-    this.#callback = undefined;
-  }
-
-  /** Does now what was to be done later. */
-  fire() {
-    const callback = this.#callback;
-    this.clear();
-    callback();
+    this.isSet = false;
+    this.#clock.clearTimeout(this.#handle);
   }
 }
 

@@ -23,13 +23,6 @@ const URL_CHANNELS = 8;
 /** The epoch of the position before everything, `channel~0.0`. */
 const START = '0';
 
-class SockeyeEvent extends Event {
-  constructor(type, fields) {
-    super(type);
-    Object.assign(this, fields);
-  }
-}
-
 export class Subscription extends EventTarget {
   constructor(channel, unsubscribe) {
     super();
@@ -86,7 +79,6 @@ export class Sockeye extends EventTarget {
       },
       stopped: (end) => this.#end(end),
       sync: () => this.#sync(),
-      hasChannels: () => this.#topics.size > 0,
     });
     this.#requests = new Requests(this.#settings, this.#connection);
     if (this.#settings.token) queueMicrotask(() => this.#connection.start());
@@ -324,8 +316,8 @@ export class Sockeye extends EventTarget {
     const subscriptions = () => this.#topics.get(channel);
     for (const target of [...(subscriptions() ?? []), this]) {
       // A handler may have closed the client or unsubscribed another one.
-      if (this.#state > OPEN && !(this.#state === CLOSED && (type === 'close' || type === 'error'))) return;
-      if (target === this || subscriptions()?.has(target)) target.dispatchEvent(new SockeyeEvent(type, fields));
+      if (this.#state === CLOSING) return;
+      if (target === this || subscriptions()?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
     }
   }
 }
@@ -358,9 +350,8 @@ function placesOf(cursor = '') {
 }
 
 function settingsOf(url, options) {
-  const settings = { ...DEFAULTS, window: globalThis, random: Math.random, clock: systemClock, ...options };
-  settings.WebSocket ??= globalThis.WebSocket;
-  settings.fetch ??= fetch.bind(globalThis);
+  const { WebSocket, fetch } = globalThis;
+  const settings = { ...DEFAULTS, WebSocket, fetch, window: globalThis, random: Math.random, clock: systemClock, ...options };
   settings.url = urlOf(url, settings.window);
   return settings;
 }

@@ -5,3 +5,4 @@ pub mod deflate;
 pub mod driver;
 pub mod handshake;
 pub mod header;
+pub mod push;

@@ -39,3 +39,8 @@ fn handshake() {
 fn deflate() {
     replay("deflate", sockeye_fuzz::deflate::run);
 }
+
+#[test]
+fn push() {
+    replay("push", sockeye_fuzz::push::run);
+}

@@ -4,7 +4,7 @@ use crate::auth::{AuthError, Authority};
 use crate::broker::Broker;
 use crate::channel::Channel;
 use crate::code::Problem;
-use crate::metrics::{Counters, Metrics, Transport};
+use crate::metrics::Metrics;
 use crate::operations::Pacing;
 use crate::settings::Settings;
 use crate::stream::Polls;
@@ -90,9 +90,7 @@ impl Hub {
 
     /// Whether there are clients that are connected, or that poll and may come back.
     pub(crate) fn has_clients(&self) -> bool {
-        let open =
-            |counters: &Counters| Transport::ALL.iter().map(|&t| counters.transport(t).open.value()).sum();
-        self.metrics.sum(open) > 0 || !self.polls.is_empty()
+        self.metrics.open() > 0 || !self.polls.is_empty()
     }
 
     /// Whether new clients are welcome.

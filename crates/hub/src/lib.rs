@@ -9,6 +9,7 @@ pub mod config;
 pub(crate) mod envelope;
 pub mod hub;
 pub mod identity;
+pub(crate) mod journal;
 pub mod metrics;
 pub(crate) mod operations;
 pub mod position;

@@ -5,6 +5,7 @@ use crate::position::{Epoch, Offset, Position};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::sync::OnceLock;
+use tokio::time::Instant;
 
 /// A payload, checked: JSON is valid JSON without line breaks, text is UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,23 @@ impl Meta {
     pub const MAX_FIELDS: usize = 8;
     /// Bytes that they may have as JSON: 1024.
     pub const MAX_FIELDS_LEN: usize = 1024;
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        [&self.content_type, &self.client, &self.user].into_iter().flatten().map(|text| &**text)
+    }
+
+    fn fields_len(&self) -> usize {
+        self.fields.as_ref().map_or(0, |fields| fields.get().len())
+    }
+
+    fn len(&self) -> usize {
+        self.texts().map(str::len).sum::<usize>() + self.fields_len()
+    }
+
+    /// Bytes of its values in an envelope.
+    fn json_len(&self) -> usize {
+        self.texts().map(|text| string_len(text.as_bytes())).sum::<usize>() + self.fields_len()
+    }
 }
 
 /// A publication in its channel's log. Immutable; what readers are sent is encoded at the first use and shared.
@@ -53,6 +71,9 @@ pub struct Publication {
     pub data: Data,
     /// Its circumstances.
     pub meta: Meta,
+    envelope_len: usize,
+    /// When this server took it, for measurements.
+    pub(crate) taken: Instant,
     /// The envelope, made by [`crate::envelope`].
     pub(crate) json: OnceLock<Bytes>,
     /// The envelope as a message of `sockeye.json.v1`.
@@ -65,8 +86,10 @@ impl Publication {
     /// Puts a payload at its place.
     pub fn new(position: Position, data: Data, meta: Meta) -> Self {
         let Position { channel, epoch, offset } = position;
-        let (json, text, binary) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { channel, epoch, offset, data, meta, json, text, binary }
+        let (taken, json, text, binary) = (Instant::now(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        // The channel's name stands in the position, too.
+        let envelope_len = Self::ENVELOPE + 2 * channel.as_str().len() + data.json_len() + meta.json_len();
+        Self { channel, epoch, offset, data, meta, envelope_len, taken, json, text, binary }
     }
 
     /// Its place.
@@ -74,17 +97,27 @@ impl Publication {
         Position { channel: self.channel.clone(), epoch: self.epoch, offset: self.offset }
     }
 
-    /// What it counts in budgets: the payload, the envelope that is made of it, and a fixed overhead.
+    /// What it counts in budgets: all that it may keep, which is the payload, what is told about it, the encoded forms
+    /// that readers share, and a fixed overhead.
     pub fn weight(&self) -> usize {
-        let meta = &self.meta;
-        let texts = [meta.content_type.as_deref(), meta.client.as_deref(), meta.user.as_deref()];
-        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
-        let fields = meta.fields.as_ref().map_or(0, |fields| fields.get().len());
-        2 * (self.data.bytes().len() + self.channel.as_str().len() + texts + fields) + Self::OVERHEAD
+        let payload = self.data.bytes().len();
+        let binary = match &self.data {
+            // The header of the binary frame is the envelope without the payload.
+            Data::Binary(_) => self.envelope_len() - self.data.json_len() + payload,
+            Data::Json(_) | Data::Text(_) => 0,
+        };
+        payload + self.meta.len() + self.envelope_len() + binary + Self::OVERHEAD
     }
 
-    /// What a publication without a payload counts: 512 bytes.
+    /// Bytes of its envelope: at least as many as it has, and few more.
+    pub(crate) fn envelope_len(&self) -> usize {
+        self.envelope_len
+    }
+
+    /// What a publication counts beside its bytes: 512 bytes.
     pub const OVERHEAD: usize = 512;
+    /// What an envelope has beside payload and names, at most: field names, position, time.
+    pub(crate) const ENVELOPE: usize = 160;
 }
 
 /// Text.
@@ -115,4 +148,23 @@ impl Data {
             Self::Json(bytes) | Self::Text(bytes) | Self::Binary(bytes) => bytes,
         }
     }
+
+    /// Bytes that it has in an envelope.
+    fn json_len(&self) -> usize {
+        match self {
+            Self::Json(bytes) => bytes.len(),
+            Self::Text(bytes) => string_len(bytes),
+            Self::Binary(bytes) => bytes.len().div_ceil(3) * 4 + 2,
+        }
+    }
+}
+
+/// Bytes of a text as a JSON string.
+fn string_len(text: &[u8]) -> usize {
+    let escaped = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | b'\x08' | b'\x0c' => 2,
+        0..0x20 => 6, // \u0001
+        _ => 1,
+    };
+    text.iter().map(escaped).sum::<usize>() + 2
 }

@@ -178,7 +178,7 @@ pub struct Namespace {
     pub publish: Access,
     /// Whether a subscriber that starts now first gets the last publication. Default no.
     pub last_value: bool,
-    /// What happens to a client that reads too slowly. Default: it is closed, and resumes.
+    /// What happens to a client that reads too slowly. Default: it reads on from history, and is closed if that is too late.
     pub slow: Slow,
     /// Publications per second into one channel by clients; as many again at once. Default: as many as come.
     pub rate: Option<u32>,
@@ -200,7 +200,8 @@ pub enum Access {
 /// What happens to a client whose outbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
-    /// The connection is closed with 4001; the client resumes from history.
+    /// It gets the rest from history once it has room. When that no longer has what is next, or the client takes nothing
+    /// for 30 s, it is closed with 4001.
     Close,
     /// The oldest messages are dropped, and a `gap` tells which.
     DropOldest,

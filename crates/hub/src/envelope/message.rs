@@ -33,7 +33,7 @@ impl Publication {
         if let Some(message) = self.binary.get() {
             return Some(message);
         }
-        let header = self.header(0).object("meta", |meta| self.meta(meta)).end();
+        let header = self.header(Self::ENVELOPE).object("meta", |meta| self.meta(meta)).end();
         let len = u16::try_from(header.len()).ok()?;
         Some(self.binary.get_or_init(|| {
             counters.encodings.increment();
@@ -46,7 +46,7 @@ impl Publication {
     }
 
     fn encode(&self) -> Bytes {
-        let header = self.header(self.data.bytes().len());
+        let header = self.header(self.envelope_len());
         let body = match &self.data {
             Data::Json(json) => header.raw("data", json),
             // Checked where it was made of bytes; replaced rather than refused where it was not.
@@ -56,10 +56,9 @@ impl Publication {
         body.object("meta", |meta| self.meta(meta)).end()
     }
 
-    fn header(&self, payload: usize) -> Object {
+    fn header(&self, capacity: usize) -> Object {
         let Self { channel, epoch, offset, .. } = self;
-        let name_len = channel.as_str().len();
-        Object::with_capacity(2 * name_len + payload + payload / 2 + 160)
+        Object::with_capacity(capacity)
             .plain("type", "message")
             .plain("channel", channel)
             .plain("position", format_args!("{channel}~{epoch}.{offset}"))
@@ -104,6 +103,23 @@ mod tests {
             binary.binary_message(&counters, Compress::Never);
         }
         assert_eq!(counters.encodings.value(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn the_length_is_known_before(
+            text in any::<String>(), bytes in any::<Vec<u8>>(), user in any::<Option<Box<str>>>(),
+            (epoch, offset, time) in (any::<u64>(), 0..MAX_OFFSET, any::<u64>()),
+        ) {
+            let fields: Box<serde_json::value::RawValue> = serde_json::from_str(r#"{"a":1}"#).unwrap();
+            for data in [Data::from(&*text), Data::Json(serde_json::to_vec(&text).unwrap().into()), bytes.into()] {
+                let position = Position { channel: "abc".parse().unwrap(), epoch: Epoch(epoch), offset };
+                let meta = Meta { time, content_type: user.clone(), client: user.clone(), user: user.clone(), fields: Some(fields.clone()) };
+                let publication = Publication::new(position, data, meta);
+                let (len, known) = (publication.json(&Counters::default()).len(), publication.envelope_len());
+                prop_assert!(len <= known && known <= len + 80, "{len} {known}");
+            }
+        }
     }
 
     #[test]

@@ -80,8 +80,11 @@ pub struct TransportCounters {
 pub struct Counters {
     transports: [TransportCounters; Transport::ALL.len()],
     ends: [Counter; Code::ALL.len()],
+    faults: [Counter; Counters::FAULTS.len()],
     /// Connections that ended by their client, without a code of ours.
     pub left: Counter,
+    /// Connections that came beyond a limit of all or of their address, to be told so.
+    pub refused: Counter,
     /// Connections closed without an answer, because too many were being turned away already.
     pub unanswered: Counter,
     /// Publications made into envelopes, once per publication and format.
@@ -98,7 +101,7 @@ pub struct Counters {
     pub gaps: Counter,
     /// Times that the worker's inbox overflowed and a log was read instead.
     pub behind: Counter,
-    /// Joins and leaves that found no room in the worker's inbox.
+    /// Joins and leaves that found no room: in the worker's inbox, in an outbox, or among the members of a channel.
     pub presence_dropped: Counter,
     /// Messages that wait in outboxes.
     pub queued: Counter,
@@ -108,7 +111,7 @@ pub struct Counters {
     pub subscriptions: Counter,
     /// Requests answered with an error.
     pub errors: Counter,
-    /// From when a publication was taken to when it was handed to a client's transport.
+    /// From when this server took a publication to when a client's transport took it out of the outbox to write it.
     pub latency: Histogram,
 }
 
@@ -116,6 +119,15 @@ impl Counters {
     /// The figures of a transport.
     pub fn transport(&self, transport: Transport) -> &TransportCounters {
         &self.transports[transport as usize]
+    }
+
+    /// The close codes that end a WebSocket whose client breaks its protocol (RFC 6455 7.4.1).
+    pub const FAULTS: [u16; 3] = [1002, 1007, 1009];
+
+    /// Connections that ended with one of [`FAULTS`](Self::FAULTS); with any other, as 1002.
+    pub fn fault(&self, code: u16) -> &Counter {
+        let index = Self::FAULTS.iter().position(|&other| other == code).unwrap_or_default();
+        &self.faults[index]
     }
 
     /// Connections that ended with a code.
@@ -138,8 +150,7 @@ impl Histogram {
 
     /// Counts a duration.
     pub fn observe(&self, duration: Duration) {
-        let ms = duration.as_millis();
-        let index = Self::BOUNDS_MS.partition_point(|&bound| u128::from(bound) < ms);
+        let index = Self::BOUNDS_MS.partition_point(|&bound| Duration::from_millis(bound) < duration);
         self.buckets[index].increment();
         self.sum_us.add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
@@ -162,10 +173,10 @@ mod tests {
     #[test]
     fn a_duration_falls_into_the_first_bucket_that_holds_it() {
         let histogram = Histogram::default();
-        for ms in [0, 1, 2, 30_000, 30_001] {
-            histogram.observe(Duration::from_millis(ms));
+        for us in [0, 1_000, 1_001, 1_999, 2_000, 2_001, 30_000_000, 30_000_001] {
+            histogram.observe(Duration::from_micros(us));
         }
-        assert_eq!(histogram.buckets(), [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(histogram.sum(), Duration::from_millis(60_004));
+        assert_eq!(histogram.buckets(), [2, 3, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(histogram.sum(), Duration::from_micros(60_008_002));
     }
 }

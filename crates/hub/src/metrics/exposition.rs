@@ -77,10 +77,7 @@ impl Scrape {
                 let version = label(row, env!("CARGO_PKG_VERSION"));
                 gauge(&mut metric.encode_family(&version)?, 1)
             }
-            Figure::Ends => Code::ALL.iter().try_for_each(|&code| {
-                let sum = self.sum(|counters| counters.ended(code).value());
-                counter(&mut metric.encode_family(&label(row, code.name()))?, sum)
-            }),
+            Figure::Ends => self.encode_ends(row, &mut metric),
             Figure::TransportCounter(figure) => {
                 Self::encode_transports(row, &mut metric, |sample, transport| {
                     counter(sample, self.of_transport(transport, figure))
@@ -92,6 +89,18 @@ impl Scrape {
                 })
             }
         }
+    }
+
+    fn encode_ends(&self, row: &Row, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        for &code in Code::ALL {
+            let sum = self.sum(|counters| counters.ended(code).value());
+            counter(&mut metric.encode_family(&label(row, code.name()))?, sum)?;
+        }
+        for code in Counters::FAULTS {
+            let sum = self.sum(|counters| counters.fault(code).value());
+            counter(&mut metric.encode_family(&label(row, &code.to_string()))?, sum)?;
+        }
+        Ok(())
     }
 
     fn encode_transports(

@@ -38,6 +38,14 @@ impl Metrics {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Connections, streams and polls that are open.
+    pub fn open(&self) -> u64 {
+        let open = |counters: &Counters| {
+            Transport::ALL.iter().map(|&transport| counters.transport(transport).open.value()).sum()
+        };
+        self.sum(open)
+    }
+
     /// The sum over all workers of one figure.
     pub fn sum(&self, figure: impl Fn(&Counters) -> u64) -> u64 {
         self.workers().iter().map(|worker| figure(worker)).sum()

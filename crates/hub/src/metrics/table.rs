@@ -13,7 +13,7 @@ pub(super) struct Row {
     pub(super) figure: Figure,
 }
 
-/// What a metric shows. `Sum…`, `By…` and `…Total` only grow.
+/// What a metric shows. What is a `Counter` by its name, and `Ends`, only grow.
 pub(super) enum Figure {
     /// A sum over the workers that only grows.
     Counter(fn(&Counters) -> u64),
@@ -23,7 +23,7 @@ pub(super) enum Figure {
     TransportCounter(fn(&TransportCounters) -> u64),
     /// A sum for each transport that also falls; label `transport`.
     TransportGauge(fn(&TransportCounters) -> u64),
-    /// Connections that ended with each code; label `code`, its name.
+    /// Connections that ended with each code; label `code`: its name, or the number of a WebSocket's own.
     Ends,
     /// From publish to write.
     Latency,
@@ -50,6 +50,11 @@ pub(super) const ROWS: &[Row] = &[
     row("connections_opened", "Connections, streams and polls begun", TransportCounter(|t| t.opened.value())),
     row("connections_closed", "Connections that the server ended, by its code", Ends),
     row("connections_left", "Connections that ended by their client", Counter(|c| c.left.value())),
+    row(
+        "connections_refused",
+        "Connections that came beyond a limit, to be told so",
+        Counter(|c| c.refused.value()),
+    ),
     row(
         "connections_unanswered",
         "Connections closed at once, beyond all limits",
@@ -81,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
     row("inbox_overflows", "Times a worker fell behind and read logs instead", Counter(|c| c.behind.value())),
     row(
         "presence_dropped",
-        "Joins and leaves not told for want of room",
+        "Joins and leaves not told: an inbox, an outbox or the list of members was full",
         Counter(|c| c.presence_dropped.value()),
     ),
     row("channels", "Channels that the broker knows", BrokerGauge(|u| u.channels as u64)),

@@ -109,12 +109,12 @@ fn not_kept(channel: &Channel, what: &str) -> Problem {
     Problem::new(Code::Disabled, format_args!("{channel} keeps no {what}; the options of {namespace} say so"))
 }
 
-/// How many publications of a page weigh no more than this; one at least.
+/// How many publications of a page have envelopes of no more bytes than this; one at least.
 fn fitting(page: &Page, limit: usize) -> usize {
-    let mut weight = 0;
+    let mut bytes = 0;
     let fitting = page.publications.iter().take_while(|publication| {
-        weight += publication.weight();
-        weight <= limit
+        bytes += publication.envelope_len();
+        bytes <= limit
     });
     fitting.count().max(1)
 }

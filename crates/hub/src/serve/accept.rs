@@ -5,6 +5,7 @@ use super::gate::{Entry, Peer};
 use super::listen::{Accepting, Socket};
 use super::site::{Serves, Site};
 use super::threads::Threads;
+use crate::journal;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -36,7 +37,9 @@ impl Acceptor<'_> {
                     pause = FIRST_PAUSE;
                     self.hand_out(socket, peer).await;
                 }
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection ended before it was accepted");
+                }
                 Err(error) => {
                     tracing::error!(%error, "cannot accept a connection; trying again");
                     tokio::time::sleep(pause).await;
@@ -72,8 +75,12 @@ impl Acceptor<'_> {
         };
         let (pass, refused) = match self.site.gate.connect(whose, Instant::now()) {
             Entry::Open(pass) => (pass, None),
-            Entry::Refused(pass, code) => (pass, Some(code)),
+            Entry::Refused(pass, code) => {
+                self.site.hub.metrics.count_elsewhere(|counters| counters.refused.increment());
+                (pass, Some(code))
+            }
             Entry::Full => {
+                journal::failed(peer, "too many connections are being turned away already");
                 self.site.hub.metrics.count_elsewhere(|counters| counters.unanswered.increment());
                 return;
             }

@@ -5,14 +5,26 @@ use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
 use super::gate::Pass;
 use super::origin::{Allowed, Asked};
+use super::routes;
 use crate::api;
-use crate::code::Problem;
-use http::{HeaderMap, Response, StatusCode, Uri, header};
+use crate::code::{Code, Problem};
+use crate::journal;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, Version, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
+use tracing::Span;
 
 /// The address of the stream.
 pub(super) const STREAM: &str = "/stream";
+
+/// What is looked at of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) version: Version,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+}
 
 /// A request that is let in.
 #[derive(Debug)]
@@ -27,12 +39,20 @@ pub(super) struct Admitted {
 
 impl Door {
     /// Looks at a request's host and origin, and takes a place for a stream.
-    pub(super) fn admit(&self, visit: &Visit, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Problem> {
+    pub(super) fn admit(&self, visit: &Visit, head: Head<'_>) -> Result<Admitted, Problem> {
+        let Head { uri, headers, .. } = head;
+        let host = head.host().inspect_err(journal::refused)?;
         let asker = self.site.proxies.asker(visit.peer, headers);
-        let asked = Asked { asker: &asker, host: host(uri, headers), scheme: visit.scheme, headers };
-        let allowed = self.site.origins.check(&asked)?;
+        let asked =
+            Asked { asker: &asker, host, scheme: visit.scheme, wants: routes::wants(uri.path()), headers };
+        let allowed = self.site.origins.check(&asked).inspect_err(journal::refused)?;
         let stream = if uri.path() == STREAM { self.begin(visit, &asker) } else { Ok(None) };
         Ok(Admitted { asker, allowed, stream })
+    }
+
+    /// What the log has of a request while it is being answered.
+    pub(super) fn span(&self, visit: &Visit, uri: &Uri, headers: &HeaderMap) -> Span {
+        journal::request(|| self.site.proxies.asker(visit.peer, headers).address, uri, headers)
     }
 
     /// The first stream of a client's own connection has its place already.
@@ -51,10 +71,26 @@ impl Door {
     }
 }
 
-/// `Host`, or the authority of the target where that has one, as HTTP/2 has it.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
-    let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    uri.authority().map(http::uri::Authority::as_str).or_else(field).unwrap_or_default()
+impl<'a> Head<'a> {
+    /// `Host`, or the authority of the target where that has one, as HTTP/2 has it. Of two hosts a proxy may have
+    /// believed the other one; none at all is a thing of HTTP/1.0 (RFC 9112 3.2). Who asks has no place in it (RFC 9110
+    /// 4.2.4).
+    fn host(self) -> Result<&'a str, Problem> {
+        let mut fields = self.headers.get_all(header::HOST).iter();
+        let (field, further) = (fields.next(), fields.next());
+        let authority = self.uri.authority().map(Authority::as_str);
+        let authority = authority.map(|text| text.rsplit_once('@').map_or(text, |(_, host)| host));
+        let may_lack =
+            self.version < Version::HTTP_11 || (self.version == Version::HTTP_2 && authority.is_some());
+        if further.is_some() || (field.is_none() && !may_lack) {
+            return Err(Problem::new(
+                Code::BadParameter,
+                "a request names exactly one host; send one Host header",
+            ));
+        }
+        let named = || field.and_then(|host| host.to_str().ok());
+        Ok(authority.or_else(named).unwrap_or_default())
+    }
 }
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
@@ -71,6 +107,7 @@ pub(super) fn refusal_as(status: StatusCode, problem: &Problem) -> Rejection {
 fn rejection(status: StatusCode, response: Response<Body>) -> Rejection {
     let (parts, body) = response.into_parts();
     let mut rejection = Rejection::new(status).body(body.into_bytes());
+    rejection = rejection.header(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in &parts.headers {
         rejection = rejection.header(name.clone(), value.clone());
     }

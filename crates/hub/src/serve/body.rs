@@ -7,18 +7,26 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How long the body of a request may take: 30 s.
 pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
+/// A body that comes by and by.
+pub(crate) trait Coming: HttpBody<Data = Bytes, Error = Infallible> {
+    /// The client is silent, and the connection given up; the body is dropped after this.
+    fn handle_silence(self: Pin<&mut Self>) {}
+}
+
 /// The body of every answer: whole, or a stream of the thread that makes it.
 pub(crate) enum Body {
     /// All there is.
     Full(Full<Bytes>),
     /// What comes.
-    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = Infallible>>>),
+    Stream(Pin<Box<dyn Coming>>),
 }
 
 impl Body {
@@ -33,7 +41,7 @@ impl Body {
     }
 
     /// What comes.
-    pub(crate) fn stream(body: impl HttpBody<Data = Bytes, Error = Infallible> + 'static) -> Self {
+    pub(crate) fn stream(body: impl Coming + 'static) -> Self {
         Self::Stream(Box::pin(body))
     }
 
@@ -42,6 +50,14 @@ impl Body {
         match held {
             Some(held) => Self::stream(Holding { body: self, _held: Box::new(held) }),
             None => self,
+        }
+    }
+
+    /// The same, which if it comes by and by hears of a silent client.
+    pub(crate) fn watching(self, silence: &Silence) -> Self {
+        match self {
+            Self::Full(_) => self,
+            Self::Stream(body) => Self::stream(Watching { body, silence: silence.clone() }),
         }
     }
 
@@ -58,6 +74,41 @@ impl Body {
 struct Holding<H> {
     body: Body,
     _held: Box<H>,
+}
+
+/// Whether a connection was given up because nothing was heard of its client.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Silence(Arc<AtomicBool>);
+
+impl Silence {
+    /// It was.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// A body that hears of a silent client.
+struct Watching {
+    body: Pin<Box<dyn Coming>>,
+    silence: Silence,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if self.silence.0.load(Relaxed) {
+            self.body.as_mut().handle_silence();
+        }
+    }
+}
+
+impl Coming for Watching {}
+
+impl<H> Coming for Holding<H> {
+    fn handle_silence(mut self: Pin<&mut Self>) {
+        if let Body::Stream(body) = &mut self.body {
+            body.as_mut().handle_silence();
+        }
+    }
 }
 
 impl HttpBody for Body {
@@ -86,6 +137,26 @@ impl HttpBody for Body {
             Self::Full(body) => body.size_hint(),
             Self::Stream(body) => body.size_hint(),
         }
+    }
+}
+
+impl HttpBody for Watching {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.body.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -174,6 +245,7 @@ mod tests {
                 Poll::Ready(more.map(|_| Ok(Frame::data(Bytes::from_static(b"x")))))
             }
         }
+        impl Coming for Pieces {}
         Body::stream(Pieces(count))
     }
 

@@ -3,7 +3,8 @@
 //! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
 //! what was needed here.
 
-use super::admission::{refusal, refusal_as};
+use super::admission::refusal_as;
+use super::body::Silence;
 use super::gate::Pass;
 use super::head::{self, First};
 use super::listen::Socket;
@@ -11,12 +12,12 @@ use super::rewind::Rewind;
 use super::site::{Serves, Site};
 use super::{http, websocket};
 use crate::code::{Code, Problem};
+use crate::journal::{self, Throttle};
 use crate::worker::Worker;
 use bytes::BytesMut;
 use hyper::StatusCode;
 use socket2::SockRef;
 use sockeye::Stream;
-use sockeye::server::Rejection;
 use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
@@ -44,6 +45,8 @@ pub(super) struct Door {
     pub(super) worker: Rc<Worker>,
     /// Whether the server still serves.
     pub(super) phase: watch::Receiver<Phase>,
+    /// How often the log hears of wrong keys.
+    pub(super) wrong_keys: Throttle,
 }
 
 /// What the server does.
@@ -78,9 +81,16 @@ pub(super) struct Visit {
     _pass: Pass,
     /// Streams that were begun on it; the first came with the connection.
     pub(super) streams: Cell<u32>,
+    /// Whether it was given up; only where hyper serves it.
+    pub(super) silence: Silence,
 }
 
 impl Door {
+    /// With a worker for this thread.
+    pub(super) fn new(site: Arc<Site>, phase: watch::Receiver<Phase>) -> Self {
+        Self { worker: Worker::new(site.hub.clone()), site, phase, wrong_keys: Throttle::default() }
+    }
+
     /// Ready when a connection that has asked for nothing yet need not be awaited any longer.
     async fn too_late(&self) {
         self.draining().await;
@@ -97,8 +107,8 @@ impl Door {
 /// The task of a connection that was accepted.
 pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
     let Arrival { socket, peer, serves, pass, refused } = arrival;
-    let (scheme, streams) = ("http", Cell::new(0));
-    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams };
+    let (scheme, streams, silence) = ("http", Cell::new(0), Silence::default());
+    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams, silence };
     match socket {
         Socket::Tcp(tcp) => {
             let Ok(tcp) = adopt(tcp) else { return };
@@ -106,8 +116,10 @@ pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
                 None => Stream::from(tcp),
                 Some(tls) => {
                     visit.scheme = "https";
-                    let Ok(stream) = tls.accept(tcp).await else { return };
-                    stream
+                    match tls.accept(tcp).await {
+                        Ok(stream) => stream,
+                        Err(error) => return journal::failed(peer, error),
+                    }
                 }
             };
             meet(door, stream, visit).await;
@@ -141,36 +153,41 @@ where
     };
     match first {
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
-        Ok(Ok(First::Http1)) => http::serve1(&door, Rewind::new(read.freeze(), io), visit).await,
-        Ok(Ok(First::Http2)) => http::serve2(&door, Rewind::new(read.freeze(), io), visit).await,
+        Ok(Ok(First::Http1)) => http::serve1(&door, rewind(read, io, &visit), visit).await,
+        Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
         Ok(Ok(First::TooLarge)) => {
             let message =
                 "the head of the request has more than 16 KiB, or than 100 lines; a cookie may be too long";
             let problem = Problem::new(Code::TooLarge, message);
-            refuse(&door, io, &refusal_as(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &problem)).await;
+            refuse(&door, &visit, io, (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem)).await;
         }
         Ok(Ok(First::NoRequest)) => {
             let problem = Problem::new(Code::BadEnvelope, "this is no request of HTTP");
-            refuse(&door, io, &refusal(&problem)).await;
+            refuse(&door, &visit, io, (StatusCode::BAD_REQUEST, problem)).await;
         }
-        Ok(Err(_)) => {} // it is gone
-        Err(_) if read.is_empty() => {}
+        Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
+        Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            refuse(&door, io, &refusal(&problem)).await;
+            refuse(&door, &visit, io, (StatusCode::REQUEST_TIMEOUT, problem)).await;
         }
     }
 }
 
+fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
+    Rewind::new(read.freeze(), io, visit.silence.clone())
+}
+
 /// Says why there is no answer, and waits a moment for the client to have read it: closing at once would take it back
 /// while there is more to read from the client.
-async fn refuse<S>(door: &Door, mut io: S, refusal: &Rejection)
+async fn refuse<S>(door: &Door, visit: &Visit, mut io: S, (status, problem): (StatusCode, Problem))
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     door.worker.counters.errors.increment();
+    journal::failed(visit.peer, &problem);
     let last = async {
-        io.write_all(&refusal.encode()).await?;
+        io.write_all(&refusal_as(status, &problem).encode()).await?;
         io.shutdown().await?;
         tokio::io::copy(&mut io, &mut tokio::io::sink()).await
     };
@@ -185,17 +202,28 @@ mod tests {
     use crate::serve::gate::{Entry, Peer};
     use crate::settings::Settings;
     use std::net::Ipv4Addr;
-    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Context, Poll};
+    use tokio::io::{AsyncReadExt, DuplexStream, ReadBuf, duplex};
     use tokio::task::{LocalSet, spawn_local};
     use tokio::time::Instant;
 
     /// Runs a client against a server whose time is the test's.
     async fn visit(client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>)) {
+        visit_over(|io| io, async |io, phase, _| client(io, phase).await).await;
+    }
+
+    /// The same, over another transport.
+    async fn visit_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        transport: impl FnOnce(DuplexStream) -> S,
+        client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>, Rc<Worker>),
+    ) {
         let settings = Settings::default();
         let broker = Arc::new(MemoryBroker::new(settings.limits.history));
         let site = Arc::new(Site::new(Hub::new(settings, broker).unwrap()).unwrap());
         let (sender, phase) = watch::channel(Phase::Serving);
-        let door = Rc::new(Door { worker: Worker::new(site.hub.clone()), site, phase });
+        let door = Rc::new(Door::new(site, phase));
         let Entry::Open(pass) = door.site.gate.connect(Peer::Proxy, Instant::now()) else { panic!("full") };
         let (near, far) = duplex(1 << 16);
         let visit = Visit {
@@ -205,10 +233,13 @@ mod tests {
             refused: None,
             _pass: pass,
             streams: Cell::new(0),
+            silence: Silence::default(),
         };
         let serving = async move {
-            spawn_local(meet(door, far, visit));
-            client(near, sender).await;
+            let worker = door.worker.clone();
+            spawn_local(worker.clone().run());
+            spawn_local(meet(door, transport(far), visit));
+            client(near, sender, worker).await;
         };
         LocalSet::new().run_until(serving).await;
     }
@@ -245,6 +276,67 @@ mod tests {
             assert_eq!(began.elapsed(), HEAD_DEADLINE);
         })
         .await;
+    }
+
+    /// A transport that the kernel gives up.
+    struct GivenUp {
+        io: DuplexStream,
+        is_given_up: Arc<AtomicBool>,
+    }
+
+    impl AsyncRead for GivenUp {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.is_given_up.load(Relaxed) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            Pin::new(&mut self.io).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for GivenUp {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.io).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_stream_that_the_kernel_gives_up_counts_as_silent_and_one_that_leaves_does_not() {
+        for (gives_up, counted) in [(true, (1, 0)), (false, (0, 1))] {
+            let given_up = Arc::new(AtomicBool::new(false));
+            let transport = |io| GivenUp { io, is_given_up: given_up.clone() };
+            visit_over(transport, async |mut io, _phase, worker| {
+                io.write_all(
+                    b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+                )
+                .await
+                .unwrap();
+                let mut read = [0; 12];
+                io.read_exact(&mut read).await.unwrap();
+                assert_eq!(&read, b"HTTP/1.1 200");
+                given_up.store(gives_up, Relaxed);
+                drop(io);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let counters = &worker.counters;
+                assert_eq!((counters.ended(Code::Silent).value(), counters.left.value()), counted);
+            })
+            .await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

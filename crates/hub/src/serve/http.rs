@@ -1,14 +1,16 @@
 //! Connections that speak HTTP: hyper reads and writes, the table of routes answers.
 
-use super::body::Body;
+use super::body::{Body, Silence};
 use super::entry::{Door, Visit};
 use super::rewind::Rewind;
 use super::routes;
+use crate::auth::api_keys_of;
+use crate::journal;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,6 +18,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// Bytes of a head, and of what is read or written at once.
 const BUFFER: usize = 16 << 10;
@@ -46,12 +49,14 @@ pub(super) async fn serve1<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let silence = visit.silence.clone();
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
     builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    finish(door, pin!(connection), http1::UpgradeableConnection::graceful_shutdown).await;
+    let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+    note_silence(finish(door, pin!(connection), shut_down).await, &silence);
 }
 
 /// Serves HTTP/2 until the connection ends.
@@ -59,6 +64,7 @@ pub(super) async fn serve2<S>(door: &Rc<Door>, io: Rewind<S>, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let silence = visit.silence.clone();
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http2::Builder::new(Local);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
@@ -66,7 +72,8 @@ where
     builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     builder.max_send_buf_size(BUFFER).max_header_list_size(HEADER_LIST);
     let connection = builder.serve_connection(TokioIo::new(io), service);
-    finish(door, pin!(connection), http2::Connection::graceful_shutdown).await;
+    let shut_down = http2::Connection::graceful_shutdown;
+    note_silence(finish(door, pin!(connection), shut_down).await, &silence);
 }
 
 /// Answers one request after the other. An answer's future is on the heap while it is in the making: an event stream
@@ -84,19 +91,47 @@ impl Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (door, visit) = (self.door.clone(), self.visit.clone());
-        Box::pin(async move { Ok(routes::answer(&door, &visit, request).await) })
+        let span = door.span(&visit, request.uri(), request.headers());
+        let shows_key = is_of_api(request.uri().path()) && api_keys_of(request.headers()).next().is_some();
+        let shown_by = shows_key.then(|| door.site.proxies.asker(visit.peer, request.headers()).address);
+        let answering = async move {
+            let response = routes::answer(&door, &visit, request).await;
+            journal::answered(&response);
+            if let (Some(address), StatusCode::UNAUTHORIZED) = (shown_by, response.status()) {
+                journal::wrong_key(&door.wrong_keys, address);
+            }
+            Ok(response.map(|body| body.watching(&visit.silence)))
+        };
+        Box::pin(answering.instrument(span))
     }
 }
 
+/// Whether it takes the server key.
+fn is_of_api(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/api/")
+}
+
 /// Runs the connection to its end; when the server drains, it ends behind what it is answering.
-async fn finish<C: Future>(door: &Door, mut connection: Pin<&mut C>, shut_down: impl FnOnce(Pin<&mut C>)) {
+async fn finish<C: Future>(
+    door: &Door,
+    mut connection: Pin<&mut C>,
+    shut_down: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
     tokio::select! {
         biased;
-        _ = connection.as_mut() => return, // however it ended, it is over
+        ended = connection.as_mut() => return ended,
         () = door.draining() => {}
     }
     shut_down(connection.as_mut());
-    connection.await;
+    connection.await
+}
+
+/// The client has not answered a ping in time; streams that are still there hear of it. What the kernel has given up, the
+/// transport has noted.
+fn note_silence(ended: hyper::Result<()>, silence: &Silence) {
+    if ended.is_err_and(|error| error.is_timeout()) {
+        silence.set();
+    }
 }
 
 /// Runs what belongs to a connection on its own thread.

@@ -26,6 +26,7 @@ mod websocket;
 pub use error::ServeError;
 
 use crate::broker::Broker;
+use crate::code::Code;
 use crate::hub::Hub;
 use crate::settings::{Listen, Settings};
 use accept::Acceptor;
@@ -129,6 +130,8 @@ async fn serve(
         () = operating.as_mut() => {}
         () = clients.run(&public) => {}
     }
+    let (metrics, over) = (&site.hub.metrics, site.hub.settings.drain);
+    tracing::info!(clients = metrics.open(), ?over, "sending clients away");
     site.hub.drain();
     tokio::select! {
         () = operating.as_mut() => {}
@@ -142,9 +145,11 @@ async fn serve(
         () = operating => {}
         () = site.gate.emptied() => {}
         () = tokio::time::sleep(LAST_WORDS) => {
-            tracing::warn!("some connections did not end in time, and are cut");
+            tracing::warn!(clients = metrics.open(), "some connections did not end in time, and are cut");
         }
     }
+    let sent_away = metrics.sum(|counters| counters.ended(Code::Draining).value());
+    tracing::info!(sent_away, "drained");
 }
 
 /// Ready when every client has been sent away, also those that poll, at the latest when the drain's time is over.

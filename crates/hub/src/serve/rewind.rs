@@ -1,21 +1,33 @@
-//! A transport with what was read of it already put back in front.
+//! A transport as hyper gets it: with what was read of it already put back in front, and watched for a timeout.
 
+use super::body::Silence;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads what was read once more, then what the transport has.
+/// Reads what was read once more, then what the transport has. When the kernel gives the connection up, since the client
+/// does not acknowledge what it is sent, this is noted.
 #[derive(Debug)]
 pub(super) struct Rewind<S> {
     read: Bytes,
     io: S,
+    silence: Silence,
 }
 
 impl<S> Rewind<S> {
-    pub(super) fn new(read: Bytes, io: S) -> Self {
-        Self { read, io }
+    pub(super) fn new(read: Bytes, io: S, silence: Silence) -> Self {
+        Self { read, io, silence }
+    }
+
+    fn note<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &done
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            self.silence.set();
+        }
+        done
     }
 }
 
@@ -26,7 +38,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.read.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buffer);
+            let done = Pin::new(&mut self.io).poll_read(cx, buffer);
+            return self.note(done);
         }
         let len = self.read.len().min(buffer.remaining());
         buffer.put_slice(&self.read[..len]);
@@ -40,7 +53,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let done = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.note(done)
     }
 
     fn poll_write_vectored(
@@ -48,7 +62,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let done = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.note(done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -56,7 +71,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let done = Pin::new(&mut self.io).poll_flush(cx);
+        self.note(done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -72,7 +88,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_comes_first() {
         for room in 1..8 {
-            let mut rewound = Rewind::new(Bytes::from_static(b"first, "), b"then".as_slice());
+            let first = Bytes::from_static(b"first, ");
+            let mut rewound = Rewind::new(first, b"then".as_slice(), Silence::default());
             let mut all = Vec::new();
             let mut buffer = vec![0; room];
             loop {

@@ -3,7 +3,6 @@
 use super::entry::{Arrival, Door, Phase, enter};
 use super::error::ServeError;
 use super::site::Site;
-use crate::worker::Worker;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -75,7 +74,7 @@ impl Thread {
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(runtime) => {
-                    let door = runtime.block_on(async { Door::open(site, phase) });
+                    let door = runtime.block_on(async { Rc::new(Door::new(site, phase)) });
                     drop(started.send(Ok(())));
                     run(&runtime, &door, arrivals);
                 }
@@ -102,11 +101,4 @@ fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arr
             _ = working => tracing::error!("a worker has failed; its connections are cut"),
         }
     });
-}
-
-impl Door {
-    fn open(site: Arc<Site>, phase: watch::Receiver<Phase>) -> Rc<Self> {
-        let worker = Worker::new(site.hub.clone());
-        Rc::new(Self { site, worker, phase })
-    }
 }

@@ -1,19 +1,22 @@
 //! How a WebSocket is opened: on a fresh connection by the library alone, on one that hyper serves by taking it over.
 
-use super::admission::{Admitted, STREAM, refusal};
+use super::admission::{Admitted, Head, STREAM, refusal};
 use super::entry::{Door, Visit};
 use super::site::Serves;
 use crate::code::{Code, Problem};
+use crate::journal;
 use crate::serve::body::Body;
 use crate::settings::Settings;
 use crate::stream::{Ask, websocket};
 use bytes::BytesMut;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use sockeye::server::{OriginPolicy, Server, Subprotocols};
+use sockeye::server::{Handshake, OriginPolicy, Server, Subprotocols};
 use sockeye::{Deflate, WebSocket};
+use std::borrow::Cow;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// How upgrades are accepted. Their origins were looked at before.
 pub(super) fn server(settings: &Settings) -> Server {
@@ -31,7 +34,18 @@ pub(super) async fn direct<S>(door: &Rc<Door>, io: S, read: BytesMut, visit: Vis
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Ok(handshake) = door.site.websockets.handshake_behind(io, read).await else { return };
+    let handshake = match door.site.websockets.handshake_behind(io, read).await {
+        Ok(handshake) => handshake,
+        Err(error) => return journal::failed(visit.peer, error),
+    };
+    let span = door.span(&visit, handshake.request().uri(), handshake.request().headers());
+    accept(door, handshake, visit).instrument(span).await;
+}
+
+async fn accept<S>(door: &Rc<Door>, handshake: Handshake<S>, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     match check(door, &visit, handshake.request()) {
         Err(problem) => {
             door.worker.counters.errors.increment();
@@ -39,19 +53,23 @@ where
         }
         Ok(admitted) => {
             let ask = ask(door, &admitted, handshake.request().uri(), handshake.request().headers());
-            if let Ok(ws) = handshake.accept().await {
-                open(door, ws, ask, (visit, admitted));
+            match handshake.accept().await {
+                Ok(ws) => open(door, ws, ask, (visit, admitted)),
+                Err(error) => journal::failed(visit.peer, error),
             }
         }
     }
 }
 
 fn check(door: &Door, visit: &Visit, request: &sockeye::server::Request) -> Result<Admitted, Problem> {
-    let admitted = door.admit(visit, request.uri(), request.headers())?;
-    if request.path() != STREAM || visit.serves == Serves::Admin {
-        return Err(Code::NotFound.into());
+    let head = Head { version: request.version(), uri: request.uri(), headers: request.headers() };
+    let admitted = door.admit(visit, head)?;
+    if request.path() == STREAM && visit.serves != Serves::Admin {
+        return Ok(admitted);
     }
-    Ok(admitted)
+    let problem = Code::NotFound.into();
+    journal::refused(&problem);
+    Err(problem)
 }
 
 /// Opens a WebSocket on a connection that hyper serves: the answer, behind which the connection is taken over.
@@ -69,11 +87,13 @@ pub(super) fn upgrade(
         }
         Ok((response, upgrade)) => {
             let (door, visit) = (door.clone(), visit.clone());
-            tokio::task::spawn_local(async move {
-                if let Ok(ws) = upgrade.await {
-                    open(&door, ws, ask, (visit, admitted));
+            let opening = async move {
+                match upgrade.await {
+                    Ok(ws) => open(&door, ws, ask, (visit, admitted)),
+                    Err(error) => journal::failed(visit.peer, error),
                 }
-            });
+            };
+            tokio::task::spawn_local(opening.in_current_span());
             response.map(|()| Body::empty())
         }
     }
@@ -82,7 +102,11 @@ pub(super) fn upgrade(
 /// What the client wants, or why it does not get it: a page would see no status, so it is told by the close code.
 fn ask(door: &Door, admitted: &Admitted, uri: &Uri, headers: &HeaderMap) -> Result<Ask, Problem> {
     admitted.stream.as_ref().map_err(Clone::clone)?;
-    Ask::parse(&door.worker.hub, uri, headers)
+    let mut headers = Cow::Borrowed(headers);
+    if !admitted.allowed.has_credentials() {
+        headers.to_mut().remove(header::COOKIE);
+    }
+    Ask::parse(&door.worker.hub, uri, &headers)
 }
 
 /// Makes a task of the connection, which holds on to its pass.
@@ -100,8 +124,9 @@ where
             });
         }
         Err(problem) => {
+            let closing = websocket::turn_away(&worker, ws, problem);
             tokio::task::spawn_local(async move {
-                websocket::turn_away(&worker, ws, &problem).await;
+                closing.await;
                 drop(held);
             });
         }

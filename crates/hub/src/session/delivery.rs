@@ -1,15 +1,15 @@
 //! Into the outbox and out of it.
 
-use super::follower::{Arrival, Follower, Place};
+use super::follower::{Arrival, Follower, Place, Room};
 use super::message::{Entry, Message, Source};
 use super::outbox::{Item, Put};
 use super::subscription::{Stage, Subscription};
 use super::{Session, State};
 use crate::broker::{Gap, Member};
 use crate::code::Code;
+use crate::metrics::Transport;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// Someone has come to a channel, or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +18,21 @@ pub(crate) enum Presence {
     Leave,
 }
 
+/// Whether there was room for something, or it was dealt with as its channel wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Done,
+    TooLarge,
+}
+
 impl Subscription {
     /// A publication has come.
     pub(crate) fn handle_live(self: &Rc<Self>, message: &Rc<Message>) {
         let Some(session) = self.session().filter(|session| session.is_open()) else { return };
-        if session.follow(self, |follower| follower.handle_live(message)) == Arrival::Next {
-            session.put(Item::Publication(self.clone(), message.clone()));
+        match session.follow(self, |follower| follower.handle_live(message)) {
+            Arrival::Next => session.deliver(self, message),
+            Arrival::Held => session.check_pace(self, message),
+            Arrival::Known => {}
         }
     }
 
@@ -67,8 +76,36 @@ impl Session {
         result
     }
 
-    /// Puts something into the outbox, or ends the session if its client is too slow for it.
+    /// Puts a live publication into the outbox. One that there is no room for is left to the log.
+    fn deliver(self: &Rc<Self>, subscription: &Rc<Subscription>, message: &Rc<Message>) {
+        let before = self.room();
+        let item = Item::Publication(subscription.clone(), message.clone());
+        if self.offer(item) == Fit::TooLarge {
+            self.follow(subscription, |follower| follower.handle_refused(message));
+            self.check_pace(subscription, message);
+        } else if before == Room::Left && self.room() == Room::Full {
+            self.worker.note_crowded(self);
+        }
+    }
+
+    /// A client may be too slow for what comes live as long as the log still has what is next for it. A poll comes back
+    /// for it anyway.
+    fn check_pace(&self, subscription: &Subscription, message: &Message) {
+        let refused = subscription.follower().borrow().refused(message);
+        let is_poll = matches!(self.transport, Transport::LongPoll | Transport::Poll);
+        if refused > subscription.topic().kept() && !is_poll {
+            self.end(Code::SlowConsumer.into());
+        }
+    }
+
+    /// Puts something into the outbox that no log has; ends the session if its client is too slow for it.
     pub(super) fn put(&self, item: Item) {
+        if self.offer(item) == Fit::TooLarge {
+            self.end(Code::SlowConsumer.into());
+        }
+    }
+
+    fn offer(&self, item: Item) -> Fit {
         let counters = &self.worker.counters;
         let is_publication = matches!(item, Item::Publication(..));
         let is_presence = matches!(item, Item::Join(..) | Item::Leave(..));
@@ -85,8 +122,12 @@ impl Session {
                 counters.dropped.add(dropped as u64);
                 self.wake();
             }
-            Put::Refused => self.end(Code::SlowConsumer.into()),
+            Put::Refused(dropped) => {
+                counters.dropped.add(dropped as u64);
+                return Fit::TooLarge;
+            }
         }
+        Fit::Done
     }
 
     /// Changes the outbox, and keeps the worker's figures of it.
@@ -111,7 +152,7 @@ impl Session {
             Item::Publication(subscription, message) => {
                 subscription.tell(Place { epoch: message.epoch, offset: message.offset });
                 if message.source() == Source::Live {
-                    self.worker.counters.latency.observe(age(&message));
+                    self.worker.counters.latency.observe(message.taken.elapsed());
                 }
                 Entry::Publication(message)
             }
@@ -131,9 +172,4 @@ impl Session {
         subscription.tell(Place { epoch: gap.epoch, offset: gap.to });
         Entry::Gap(subscription.channel().clone(), gap)
     }
-}
-
-fn age(message: &Message) -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_millis(message.meta.time))
 }

@@ -38,6 +38,16 @@ struct Lag {
     known: usize,
     /// Whether something was lost since the log was read last.
     has_lost: bool,
+    cause: Cause,
+}
+
+/// Why a follower lags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// It has just begun, or something did not come.
+    Worker,
+    /// Its client had no room.
+    Client,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +169,19 @@ impl Follower {
         }
     }
 
+    /// There was no room for the publication that was [`Arrival::Next`]: it and what follows is left to the log.
+    pub(crate) fn handle_refused(&mut self, message: &Message) {
+        self.place.offset = message.offset.saturating_sub(1);
+        self.lag = Some(Box::new(Lag { cause: Cause::Client, ..Lag::new(Stage::Behind) }));
+    }
+
+    /// How many publications, up to this one, its client has had no room for.
+    pub(crate) fn refused(&self, message: &Message) -> Offset {
+        let is_slow = self.lag.as_ref().is_some_and(|lag| lag.cause == Cause::Client);
+        let is_same_log = message.epoch == self.place.epoch;
+        if is_slow && is_same_log { message.offset.saturating_sub(self.place.offset) } else { 0 }
+    }
+
     /// What to do next. An answer to a [`Next::Read`] must come in.
     pub(crate) fn next(&mut self) -> Next {
         let Some(lag) = &mut self.lag else { return Next::Nothing };
@@ -256,10 +279,14 @@ impl Follower {
 
 impl Lag {
     fn new(stage: Stage) -> Self {
-        Self { stage, held: VecDeque::new(), known: 0, has_lost: false }
+        Self { stage, held: VecDeque::new(), known: 0, has_lost: false, cause: Cause::Worker }
     }
 
     fn hold(&mut self, message: &Rc<Message>) {
+        if self.cause == Cause::Client && self.stage == Stage::Behind {
+            // There is no room for it either, and it is in the log that will be read.
+            return;
+        }
         if self.held.len() < Follower::HELD {
             self.held.push_back(message.clone());
         } else {

@@ -1,8 +1,9 @@
 //! What sessions hold and hand out.
 
+use super::outbox::Item;
 use crate::broker::{Gap, Member};
 use crate::channel::Channel;
-use crate::publication::{Data, Publication};
+use crate::publication::Publication;
 use bytes::Bytes;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -29,7 +30,6 @@ pub(crate) enum Entry {
 #[derive(Debug)]
 pub(crate) struct Message {
     publication: Arc<Publication>,
-    weight: usize,
     source: Source,
 }
 
@@ -43,15 +43,14 @@ pub(crate) enum Source {
 }
 
 impl Message {
-    /// A publication with what a worker wants to know of it at every delivery.
+    /// A publication from there.
     pub(crate) fn new(publication: Arc<Publication>, source: Source) -> Rc<Self> {
-        let weight = envelope_len(&publication);
-        Rc::new(Self { publication, weight, source })
+        Rc::new(Self { publication, source })
     }
 
     /// What it counts in an outbox: about the bytes of its envelope.
     pub(crate) fn weight(&self) -> usize {
-        self.weight
+        self.publication.envelope_len()
     }
 
     /// Where it comes from.
@@ -68,18 +67,7 @@ impl Deref for Message {
     }
 }
 
-/// What an envelope has beside payload and names: braces, field names, position, time.
-const ENVELOPE: usize = 128;
-
-fn envelope_len(publication: &Publication) -> usize {
-    let payload = match &publication.data {
-        Data::Json(bytes) | Data::Text(bytes) => bytes.len(),
-        Data::Binary(bytes) => bytes.len().div_ceil(3) * 4,
-    };
-    let meta = &publication.meta;
-    let texts = [meta.content_type.as_deref(), meta.client.as_deref(), meta.user.as_deref()];
-    let texts: usize = texts.into_iter().flatten().map(str::len).sum();
-    let fields = meta.fields.as_ref().map_or(0, |fields| fields.get().len());
-    // The channel's name stands in the position, too.
-    payload + 2 * publication.channel.as_str().len() + texts + fields + ENVELOPE
+/// What someone's coming or going counts in an outbox.
+pub(crate) fn member_len(member: &Member) -> usize {
+    Item::SMALL + member.info.as_ref().map_or(0, |info| info.get().len())
 }

@@ -18,7 +18,7 @@ mod subscription;
 mod tests;
 
 pub(crate) use delivery::Presence;
-pub(crate) use message::{Entry, Message, Source};
+pub(crate) use message::{Entry, Message, Source, member_len};
 pub(crate) use presence::announce;
 pub(crate) use subscription::Subscription;
 
@@ -72,6 +72,12 @@ pub(crate) struct Session {
     spoken: Cell<u32>,
     /// When the token expires, by the worker's clock.
     expires: Cell<u32>,
+    /// For how many seconds something has waited, and nothing was taken.
+    stalled: Cell<u16>,
+    /// When it began, by the worker's clock.
+    began: u32,
+    /// Entries that were handed out, but for heartbeats.
+    handed_out: Cell<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +98,14 @@ pub(crate) enum Departure {
     Closed,
     /// Its connection broke, or its poll was answered: it may come back.
     Broken,
+    /// It has broken the protocol of its transport, and the connection was closed with this code.
+    Faulty(u16),
 }
 
 impl Session {
+    /// A client that takes nothing for this long, though something waits, is given up: 30 s.
+    const STALL: u16 = 30;
+
     pub(crate) fn new(worker: Rc<Worker>, number: u64, opening: Opening) -> Self {
         let Opening { transport, client, identity } = opening;
         let expires = worker.clock().expiry(&identity);
@@ -115,6 +126,9 @@ impl Session {
             heartbeat: Cell::new(false),
             spoken: Cell::new(worker.clock().now()),
             expires: Cell::new(expires),
+            stalled: Cell::new(0),
+            began: worker.clock().now(),
+            handed_out: Cell::new(0),
             worker,
         }
     }
@@ -126,6 +140,7 @@ impl Session {
             self.replay(cx);
         }
         if let Some(entry) = self.take_entry() {
+            self.handed_out.set(self.handed_out.get().wrapping_add(1));
             self.spoken.set(self.worker.clock().now());
             self.heartbeat.set(false);
             return Poll::Ready(Some(entry));
@@ -202,6 +217,16 @@ impl Session {
         &self.worker
     }
 
+    /// Entries that were handed out, but for heartbeats.
+    pub(crate) fn handed_out(&self) -> u32 {
+        self.handed_out.get()
+    }
+
+    /// Seconds since it began.
+    pub(crate) fn age(&self) -> u32 {
+        self.worker.clock().now().saturating_sub(self.began)
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -217,7 +242,7 @@ impl Session {
         while let Some(subscription) = self.last_subscription() {
             self.detach(&subscription, linger);
         }
-        self.worker.forget(self);
+        self.worker.forget(self, departure);
         self.wake();
     }
 
@@ -232,10 +257,21 @@ impl Session {
             return;
         }
         let silence = now.saturating_sub(self.spoken.get());
+        let is_stalled = silence > 1 && self.has_waiting();
+        self.stalled.set(if is_stalled { self.stalled.get() + 1 } else { 0 });
+        if self.stalled.get() >= Self::STALL {
+            self.end(Code::SlowConsumer.into());
+            return;
+        }
         if self.worker.heartbeat(self.transport).is_some_and(|longest| silence >= longest) {
             self.heartbeat.set(true);
             self.wake();
         }
+    }
+
+    /// Whether there is something for the client that it has not taken.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.outbox.borrow().len() > 0
     }
 
     fn last_subscription(&self) -> Option<Rc<Subscription>> {

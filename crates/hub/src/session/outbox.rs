@@ -2,7 +2,7 @@
 //! when it is full is an option of the channel.
 
 use super::follower::Place;
-use super::message::Message;
+use super::message::{Message, member_len};
 use super::subscription::Subscription;
 use crate::broker::{Gap, GapReason, Member};
 use crate::settings::Slow;
@@ -37,8 +37,8 @@ pub(super) enum Put {
     Kept(usize),
     /// It was dropped itself, with so many others.
     Dropped(usize),
-    /// There is no room, and nothing that may be dropped: the client is too slow.
-    Refused,
+    /// There is no room, though so many others were dropped: the client is too slow.
+    Refused(usize),
 }
 
 impl Outbox {
@@ -97,7 +97,7 @@ impl Outbox {
                 Put::Dropped(dropped + 1)
             }
             Item::Join(..) | Item::Leave(..) => Put::Dropped(dropped),
-            _ => Put::Refused,
+            _ => Put::Refused(dropped),
         }
     }
 
@@ -144,16 +144,14 @@ impl Outbox {
 }
 
 impl Item {
-    /// What a gap counts, and someone's coming and going beside the names.
+    /// What a gap counts.
     pub(super) const SMALL: usize = 128;
 
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Publication(_, message) => message.weight(),
             Self::Gap(..) | Self::Lost(..) => Self::SMALL,
-            Self::Join(_, member) | Self::Leave(_, member) => {
-                Self::SMALL + member.info.as_ref().map_or(0, |info| info.get().len())
-            }
+            Self::Join(_, member) | Self::Leave(_, member) => member_len(member),
             Self::Own(message) => message.len(),
         }
     }

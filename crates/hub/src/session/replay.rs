@@ -108,8 +108,8 @@ impl Session {
         self.room()
     }
 
-    /// Replays leave half of the outbox to what comes live.
-    fn room(&self) -> Room {
+    /// Replays leave half of the outbox to what comes live; a worker hands out no more than the other half at once.
+    pub(super) fn room(&self) -> Room {
         let limit = self.worker.hub.settings.limits.outbox;
         if self.outbox.borrow().bytes() < limit / 2 { Room::Left } else { Room::Full }
     }

@@ -6,6 +6,7 @@ use crate::code::{Code, Problem};
 use crate::envelope;
 use crate::hub::Hub;
 use crate::identity::Identity;
+use crate::journal;
 use crate::metrics::Transport;
 use crate::position::Cursor;
 use crate::session::{Opening, Session};
@@ -26,9 +27,10 @@ pub(super) struct Begun {
     pub(super) refused: Vec<Bytes>,
 }
 
-/// Counts a client that is refused before it has a session, which would count it.
+/// Counts a client that is refused before it has a session, which would count it, and tells the log.
 pub(super) fn refused(worker: &Worker, problem: impl Into<Problem>) -> Problem {
     let problem = problem.into();
+    journal::refused(&problem);
     worker.counters.ended(problem.code).increment();
     problem
 }
@@ -77,6 +79,7 @@ pub(super) async fn begin(worker: &Rc<Worker>, ask: &Ask, identity: Identity) ->
         session.end(problem.clone());
         return Err(problem);
     }
+    journal::opened(&session, subscribed.len());
     let open = envelope::open(&envelope::Open {
         client: &own_id as &dyn fmt::Display,
         cursor: &cursor,

@@ -5,6 +5,7 @@ mod allowance;
 mod ask;
 mod batch;
 mod begin;
+mod cursor_text;
 mod polls;
 mod requests;
 mod sse;
@@ -44,7 +45,7 @@ pub(crate) async fn answer(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) 
 
 /// The answer to a request for the stream that cannot be served at all, such as for want of room.
 pub(crate) fn turn_away(worker: &Worker, headers: &HeaderMap, problem: &Problem) -> Response<Body> {
-    worker.counters.ended(problem.code).increment();
+    let problem = &begin::refused(worker, problem.clone());
     match ask::transport(headers, None) {
         Transport::Sse => sse::not_served(worker, problem),
         _ => refuse(worker, problem),

@@ -5,6 +5,7 @@ use crate::channel::Channel;
 use crate::code::Problem;
 use crate::envelope::{self, Asked, Publish, Request};
 use crate::identity::Identity;
+use crate::journal;
 use crate::operations::{self, Caller};
 use crate::session::Session;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub(super) async fn answer(session: Rc<Session>, request: Request) -> Vec<Bytes>
     match perform(&session, id, ask).await {
         Ok(Answers { own, beside }) => own.filter(|_| id.is_some()).into_iter().chain(beside).collect(),
         Err(problem) => {
+            journal::answered_with_error(&session, &problem);
             session.worker().counters.errors.increment();
             vec![envelope::error(&problem, id, channel.as_ref().map(Channel::as_str))]
         }

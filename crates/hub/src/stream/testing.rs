@@ -205,7 +205,7 @@ async fn serve(worker: Rc<Worker>, io: Counted) {
     let ws = handshake.accept().await.unwrap();
     match ask {
         Ok(ask) => websocket::run(worker, ws, ask).await,
-        Err(problem) => websocket::turn_away(&worker, ws, &problem).await,
+        Err(problem) => websocket::turn_away(&worker, ws, problem).await,
     }
 }
 

@@ -7,18 +7,20 @@ mod attempt;
 mod clock;
 mod command;
 mod drain;
+mod handout;
 mod registry;
 
 pub(crate) use attempt::{Attempt, complete};
 pub(crate) use command::{Command, Target};
 pub(crate) use registry::Topic;
 
-use crate::broker::{Delivery, Drained, Inbox, Lease, Member};
+use crate::broker::{Drained, Inbox, Lease, Member};
 use crate::channel::Channel;
 use crate::code::Code;
 use crate::hub::{Hub, Line};
+use crate::journal::{self, Overload};
 use crate::metrics::{Counters, Transport};
-use crate::session::{Message, Opening, Presence, Session, Source, announce};
+use crate::session::{Departure, Opening, Session, announce};
 use clock::Clock;
 use drain::Drain;
 use registry::Registry;
@@ -40,6 +42,8 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     clock: Clock,
     registry: Registry,
+    /// Sessions that have no room for more.
+    crowded: RefCell<Vec<Weak<Session>>>,
     /// In the order in which they came. Their tasks own them.
     sessions: RefCell<BTreeMap<u64, Weak<Session>>>,
     opened: Cell<u64>,
@@ -47,6 +51,7 @@ pub(crate) struct Worker {
     number: usize,
     commands: RefCell<UnboundedReceiver<Command>>,
     drain: RefCell<Option<Drain>>,
+    overload: Overload,
 }
 
 impl Worker {
@@ -62,11 +67,13 @@ impl Worker {
             inbox: Arc::new(Inbox::new(capacity)),
             clock: Clock::new(hub.started, hub.settings.auth.leeway),
             registry: Registry::default(),
+            crowded: RefCell::default(),
             sessions: RefCell::default(),
             opened: Cell::new(0),
             number,
             commands: RefCell::new(commands),
             drain: RefCell::default(),
+            overload: Overload::default(),
             hub,
         })
     }
@@ -78,8 +85,7 @@ impl Worker {
         let mut drained = Drained::default();
         loop {
             poll_fn(|cx| self.poll_work(&mut ticks, &mut drained, cx)).await;
-            // Now the sessions write what they were given; what comes meanwhile gathers.
-            tokio::task::yield_now().await;
+            self.rest(&drained).await;
         }
     }
 
@@ -104,15 +110,16 @@ impl Worker {
         let namespace = self.hub.settings.namespace(channel);
         if namespace.presence {
             let lease = Lease::For(lasting, announce(namespace));
-            let _ = self.hub.broker.join(channel, member, lease).await; // the next poll tries again
+            // The next poll tries again.
+            let joined = self.hub.broker.join(channel, member, lease).await;
+            self.counters.presence_dropped.add(u64::from(joined.is_err()));
         }
     }
 
     /// Does all that there is to do now. The inbox comes first, so that who is sent away has had what came before.
     fn poll_work(&self, ticks: &mut Interval, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
-        let mut has_worked = self.inbox.poll_drain(drained, cx).is_ready();
-        self.distribute(drained);
-        loop {
+        let mut has_worked = self.poll_hand_out(drained, cx).is_ready();
+        while drained.deliveries.is_empty() {
             let command = self.commands.borrow_mut().poll_recv(cx);
             let Poll::Ready(Some(command)) = command else { break };
             self.obey(command);
@@ -128,40 +135,12 @@ impl Worker {
         if has_worked { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn distribute(&self, drained: &mut Drained) {
-        for delivery in drained.deliveries.drain(..) {
-            match delivery {
-                Delivery::Publication(publication) => {
-                    let Some(topic) = self.registry.find(&publication.channel) else { continue };
-                    let message = Message::new(publication, Source::Live);
-                    topic.each(|subscription| subscription.handle_live(&message));
-                }
-                Delivery::Join(channel, member) => self.tell(&channel, Presence::Join, &member),
-                Delivery::Leave(channel, member) => self.tell(&channel, Presence::Leave, &member),
-            }
-        }
-        let mut behind: Vec<_> = drained.behind.drain().map(|(channel, _)| channel).collect();
-        behind.sort_unstable(); // so that the order of things depends on nothing but what happens
-        for channel in behind {
-            self.counters.behind.increment();
-            if let Some(topic) = self.registry.find(&channel) {
-                topic.each(|subscription| subscription.handle_behind());
-            }
-        }
-        self.counters.presence_dropped.add(std::mem::take(&mut drained.dropped));
-    }
-
-    fn tell(&self, channel: &Channel, presence: Presence, member: &Arc<Member>) {
-        if let Some(topic) = self.registry.find(channel) {
-            topic.each(|subscription| subscription.handle_presence(presence, member));
-        }
-    }
-
     fn handle_tick(&self) {
         self.clock.advance();
         for session in self.sessions() {
             session.handle_tick();
         }
+        self.overload.tell(self.number, &self.counters);
         if self.number == 0 {
             self.hub.broker.sweep();
         }
@@ -188,15 +167,19 @@ impl Worker {
     }
 
     /// Takes a session off the books.
-    pub(crate) fn forget(&self, session: &Session) {
+    pub(crate) fn forget(&self, session: &Session, departure: Departure) {
         self.sessions.borrow_mut().remove(&session.number());
         let counters = &self.counters;
         counters.transport(session.transport()).open.subtract(1);
+        let code = session.ended().map(|problem| problem.code);
+        let fault = if let Departure::Faulty(fault) = departure { Some(fault) } else { None };
+        journal::closed(session, code.map(Code::number).or(fault));
         let is_poll = matches!(session.transport(), Transport::LongPoll | Transport::Poll);
-        match session.ended() {
-            Some(problem) => counters.ended(problem.code).increment(),
-            None if is_poll => {}
-            None => counters.left.increment(),
+        match (code, fault) {
+            (Some(code), _) => counters.ended(code).increment(),
+            (None, Some(fault)) => counters.fault(fault).increment(),
+            (None, None) if is_poll => {}
+            (None, None) => counters.left.increment(),
         }
     }
 }

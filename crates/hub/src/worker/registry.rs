@@ -3,6 +3,7 @@
 use super::{Attempt, Worker};
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
+use crate::position::Offset;
 use crate::session::Subscription;
 use crate::settings::Slow;
 use std::cell::{Cell, RefCell};
@@ -20,6 +21,7 @@ pub(super) struct Registry {
 pub(crate) struct Topic {
     channel: Channel,
     slow: Slow,
+    kept: Offset,
     followers: RefCell<Vec<Rc<Subscription>>>,
     /// Whether the broker hands the channel's publications to this worker.
     is_attached: Cell<bool>,
@@ -42,9 +44,11 @@ impl Worker {
         if let Some(topic) = topics.get(channel) {
             return topic.clone();
         }
+        let namespace = self.hub.settings.namespace(channel);
         let topic = Rc::new(Topic {
             channel: channel.clone(),
-            slow: self.hub.settings.namespace(channel).slow,
+            slow: namespace.slow,
+            kept: namespace.history.size as Offset,
             followers: RefCell::default(),
             is_attached: Cell::new(false),
         });
@@ -94,6 +98,11 @@ impl Topic {
     /// What happens to clients that read it too slowly.
     pub(crate) fn slow(&self) -> Slow {
         self.slow
+    }
+
+    /// How many publications its history holds.
+    pub(crate) fn kept(&self) -> Offset {
+        self.kept
     }
 
     /// Enters a follower.

@@ -49,6 +49,10 @@ async fn too_many_in_all() {
     let mut first = sockeye::connect(&server.url("/stream?channel=a")).await.unwrap();
     next(&mut first).await;
     assert_turned_away(&server, 4003, 503).await;
+    let figures = server.ask(&get("/metrics")).await;
+    let shows = |sample: &str| assert!(figures.body.lines().any(|line| line == sample), "{}", figures.body);
+    shows("sockeye_connections_refused_total 6"); // with those that asked for figures and health
+    shows("sockeye_connections_closed_total{code=\"overloaded\"} 4");
 }
 
 #[tokio::test]

@@ -92,11 +92,11 @@ async fn history_has_its_errors() {
 async fn an_answer_with_history_is_no_larger_than_an_outbox() {
     let worker = worker(|settings| settings.limits.outbox = 10_000);
     for n in 0..3 {
-        post(&worker, "/api/publish?channel=a", format!("{n}{}", " ".repeat(3000) + "x")).await.position();
+        post(&worker, "/api/publish?channel=a", format!("{n}{}", "\u{1}".repeat(1000))).await.position();
     }
     let first = get(&worker, "/api/history?channel=a").await.json();
     let messages = first["messages"].as_array().unwrap();
-    assert_eq!(messages.len(), 1);
+    assert_eq!(messages.len(), 1, "each has six times as many bytes in an answer");
     assert_ne!(messages[0]["position"], first["position"]);
     let since = messages[0]["position"].as_str().unwrap();
     let next = get(&worker, &format!("/api/history?channel=a&since={since}")).await.json();

@@ -58,6 +58,7 @@ fn an_exposition_keeps_the_rules_and_shows_the_sums_of_all_workers() {
         counters.transport(Transport::Sse).open.add(by);
         counters.transport(Transport::LongPoll).bytes_sent.add(by);
         counters.ended(Code::SlowConsumer).add(by);
+        counters.fault(1009).add(by);
         counters.published.add(by);
         counters.queued_bytes.add(by);
     }
@@ -66,6 +67,8 @@ fn an_exposition_keeps_the_rules_and_shows_the_sums_of_all_workers() {
     assert_eq!(samples[r#"sockeye_connections{transport="websocket"}"#], "0");
     assert_eq!(samples[r#"sockeye_sent_bytes_total{transport="long_poll"}"#], "11");
     assert_eq!(samples[r#"sockeye_connections_closed_total{code="slow_consumer"}"#], "11");
+    assert_eq!(samples[r#"sockeye_connections_closed_total{code="1009"}"#], "11");
+    assert_eq!(samples[r#"sockeye_connections_closed_total{code="1002"}"#], "0");
     assert_eq!(samples["sockeye_published_total"], "11");
     assert_eq!(samples["sockeye_queued_bytes"], "11");
     assert_eq!(samples["sockeye_channels"], "3");

@@ -76,9 +76,9 @@ proptest! {
         };
         for (which, len, read) in steps {
             let put = offer(&mut outbox, &subscriptions[which], len);
-            if put == Put::Refused {
+            if let Put::Refused(_) = put {
                 prop_assert!(subscriptions[which].slow() != Slow::DropOldest);
-                return Ok(()); // here the session ends
+                return Ok(()); // from here on it reads the log
             }
             prop_assert!(outbox.bytes() <= LIMIT + 2 * Item::SMALL || outbox.len() == 1);
             prop_assert_eq!(outbox.bytes(), outbox.items.iter().map(Item::weight).sum::<usize>());
@@ -110,7 +110,7 @@ fn the_limit_is_exact() {
     assert_eq!(outbox.bytes(), LIMIT);
     outbox.clear();
     assert_eq!(offer(&mut outbox, close, half), Put::Kept(0));
-    assert_eq!(offer(&mut outbox, close, half + 1), Put::Refused);
+    assert_eq!(offer(&mut outbox, close, half + 1), Put::Refused(0));
     outbox.clear();
     assert_eq!(offer(&mut outbox, close, 2 * LIMIT), Put::Kept(0), "what is alone always fits");
 }

@@ -162,7 +162,7 @@ async fn who_is_still_reading_at_a_drain_gets_all_of_it() {
             bench.publish("a", "1").await;
         }
         bench.hub.drain();
-        bench.rest().await;
+        sleep(seconds(1)).await;
         assert_eq!(session.ended().unwrap().code, Code::Draining);
         let told = told(&session);
         assert_eq!((told.len(), told.last().unwrap().as_str()), (300, "a.300"));

@@ -86,6 +86,25 @@ async fn nothing_of_a_channel_comes_after_it_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn latency_is_from_publishing_to_handing_out_and_not_that_of_history() {
+    on_bench(Settings::default(), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        bench.publish("a", "1").await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        session.subscribe(channel("a"), Since::Start).await.unwrap();
+        assert_eq!(told(&session), ["a.1"]);
+        bench.publish("a", "2").await;
+        tokio::time::advance(std::time::Duration::from_millis(3)).await;
+        bench.rest().await;
+        assert_eq!(told(&session), ["a.2"]);
+        let latency = &bench.worker.counters.latency;
+        assert_eq!(latency.buckets().iter().sum::<u64>(), 1);
+        assert_eq!(latency.sum(), std::time::Duration::from_millis(3));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_are_told_of_each_other() {
     on_bench(Settings::default(), async |bench| {
         let (one, other) = (bench.open(Transport::WebSocket), bench.open(Transport::WebSocket));

@@ -1,6 +1,7 @@
 //! Every limit at its edge.
 
 use super::*;
+use crate::publication::Publication;
 
 async fn subscribe(session: &Rc<Session>, count: usize) -> Result<(), Problem> {
     for index in 0..count {
@@ -59,11 +60,18 @@ async fn follow(session: &Rc<Session>, names: &[&str]) {
 
 /// Fills the outbox of a session exactly to its limit, and then by one more byte.
 async fn fill(bench: &Bench, session: &Rc<Session>, name: &str) -> usize {
+    let count = fill_all(bench, name, 1).await;
+    assert_eq!(session.ended(), None);
+    count
+}
+
+/// The same for all sessions that there are, of which there are so many, and all alike.
+async fn fill_all(bench: &Bench, name: &str, sessions: usize) -> usize {
     let limit = bench.hub.settings.limits.outbox;
     let mut count = 0;
     loop {
-        let queued = usize::try_from(bench.worker.counters.queued_bytes.value()).unwrap();
-        let overhead = 128 + 2 * name.len();
+        let queued = usize::try_from(bench.worker.counters.queued_bytes.value()).unwrap() / sessions;
+        let overhead = Publication::ENVELOPE + 2 * name.len();
         let left = limit - queued;
         if left == 0 {
             return count;
@@ -72,25 +80,83 @@ async fn fill(bench: &Bench, session: &Rc<Session>, name: &str) -> usize {
         bench.publish(name, &"1".repeat(len - overhead)).await;
         bench.rest().await;
         count += 1;
-        assert_eq!(session.ended(), None, "{queued} of {limit}");
+    }
+}
+
+fn with_history(size: usize) -> Settings {
+    let mut settings = Settings::default();
+    settings.default_namespace.history.size = size;
+    settings
+}
+
+async fn publish(bench: &Bench, count: usize) {
+    for _ in 0..count {
+        bench.publish("a", "1").await;
+        bench.rest().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_outbox_ends_the_session() {
-    on_bench(Settings::default(), async |bench| {
+async fn a_full_outbox_ends_the_session_where_there_is_no_history() {
+    on_bench(with_history(0), async |bench| {
         assert_eq!(bench.hub.settings.limits.outbox, 1 << 20);
         let session = bench.open(Transport::WebSocket);
         follow(&session, &["a"]).await;
         let count = fill(&bench, &session, "a").await;
         assert_eq!(bench.worker.counters.queued.value(), count as u64);
-        bench.publish("a", "1").await;
-        bench.rest().await;
+        publish(&bench, 1).await;
         assert_eq!(session.ended().unwrap().code, Code::SlowConsumer);
         assert!(matches!(session.poll_entry(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
         assert_eq!(bench.worker.counters.queued_bytes.value(), 0);
         session.close(Departure::Closed);
         assert_eq!(bench.worker.counters.ended(Code::SlowConsumer).value(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_is_read_from_the_history_while_that_has_it() {
+    on_bench(with_history(30), async |bench| {
+        let sessions = [(); 3].map(|()| bench.open(Transport::WebSocket));
+        let poll = bench.open(Transport::LongPoll);
+        for session in sessions.iter().chain([&poll]) {
+            follow(session, &["a"]).await;
+        }
+        // All outboxes are filled by the same.
+        let count = fill_all(&bench, "a", 4).await;
+        assert_eq!(told(&sessions[2]).len(), count);
+        publish(&bench, 30).await;
+        assert!(sessions.iter().all(|session| session.ended().is_none()));
+        assert!(
+            bench.worker.counters.queued_bytes.value() < (3 << 20) + 30 * 200,
+            "what is full gets no more"
+        );
+        let told_first = told(&sessions[0]);
+        assert!(told_first.iter().cloned().eq((1..=count + 30).map(|offset| format!("a.{offset}"))));
+        publish(&bench, 1).await;
+        assert_eq!(told(&sessions[0]), [format!("a.{}", count + 31)], "it is in step");
+        assert_eq!(sessions[1].ended().unwrap().code, Code::SlowConsumer, "its next one is gone");
+        assert_eq!((told(&sessions[2]).len(), poll.ended()), (31, None));
+        assert!(told(&poll).len() > count, "a poll comes back for the rest");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_is_given_up() {
+    on_bench(Settings::default(), async |bench| {
+        let (stuck, slow) = (bench.open(Transport::Sse), bench.open(Transport::Sse));
+        for session in [&stuck, &slow] {
+            follow(session, &["a"]).await;
+        }
+        publish(&bench, 100).await;
+        for second in 0..40 {
+            assert_eq!(stuck.ended().is_some(), second > u64::from(Session::STALL) + 1, "{second}");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            assert!(next(&slow).await.is_some());
+        }
+        assert_eq!(stuck.ended().unwrap().code, Code::SlowConsumer);
+        assert_eq!(slow.ended(), None);
     })
     .await;
 }
@@ -170,7 +236,7 @@ async fn an_idle_session_is_small() {
             kept = Some(session);
         });
         // With this many others the worker's lists have room left.
-        assert!(cost.bytes_current <= 400, "{cost:?}");
+        assert!(cost.bytes_current <= 408, "{cost:?}");
         assert!(size_of::<follower::Follower>() <= 24 && size_of::<Outbox>() <= 40);
     })
     .await;

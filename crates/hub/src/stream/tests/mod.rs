@@ -1,6 +1,7 @@
 //! The transports from outside, over pipes in memory.
 
 mod batch;
+mod bursts;
 mod recovery;
 mod requests;
 mod slow;

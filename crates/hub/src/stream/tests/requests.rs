@@ -1,5 +1,6 @@
 use crate::settings::Settings;
 use crate::stream::testing::{Answers, Client, publish, serving, serving_when};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -189,13 +190,38 @@ async fn a_message_larger_than_any_request_ends_the_connection() {
     serving(
         |settings| settings.limits.bytes_per_second = u32::MAX,
         async |worker| {
-            let most = (64_usize << 10).div_ceil(3) * 4 + (4 << 10);
+            let most = 6 * (64_usize << 10) + (16 << 10);
             let mut client = Client::connect(&worker, "").await;
             client.next().await;
             client.ws.send("x".repeat(most)).await.unwrap();
             assert_eq!(error(&client.next().await), (4300, None));
             client.ws.send("x".repeat(most + 1)).await.unwrap();
             assert_eq!(client.closed().await.0, 1009);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_its_json_a_publication_has_room_and_one_byte_more_is_answered() {
+    serving(
+        |settings| settings.limits.bytes_per_second = u32::MAX,
+        async |worker| {
+            let mut client = Client::connect(&worker, "").await;
+            client.next().await;
+            let channel = "c".repeat(255);
+            for payload in ["\"", "\u{1}", "x"] {
+                let key = "\u{1}".repeat(127) + payload;
+                let publish = |len: usize| {
+                    let data = payload.repeat(len);
+                    json!({ "type": "publish", "id": 1, "channel": channel, "content_type": "text/plain", "data": data, "key": key })
+                };
+                assert_eq!(client.ask(publish(64 << 10)).await["type"], "published");
+                assert_eq!(error(&client.ask(publish((64 << 10) + 1)).await), (4305, Some(1)));
+            }
+            let binary = base64::engine::general_purpose::STANDARD.encode(vec![0; 64 << 10]);
+            let publish = json!({ "type": "publish", "id": 2, "channel": "a", "b64": binary });
+            assert_eq!(client.ask(publish).await["type"], "published");
         },
     )
     .await;

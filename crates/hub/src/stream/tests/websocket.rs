@@ -5,6 +5,7 @@ use crate::stream::testing::{Client, counters, guarded, publish, serving, token}
 use serde_json::{Value, json};
 use sockeye::client::Client as Opener;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test(start_paused = true)]
 async fn it_opens_and_then_brings_what_is_published() {
@@ -211,6 +212,27 @@ async fn a_close_leaves_at_once_and_a_break_lingers() {
         },
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_breaks_the_protocol_is_counted_by_the_code_that_says_so() {
+    // Text that is not UTF-8, a reserved opcode, a message larger than any; with masks of zeros.
+    let too_large = [&[0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &[0; 4]].concat();
+    let broken =
+        [(1002, vec![0x83, 0x80, 0, 0, 0, 0]), (1007, vec![0x81, 0x81, 0, 0, 0, 0, 0xff]), (1009, too_large)];
+    for change in [|_: &mut crate::settings::Settings| {}, guarded] {
+        serving(change, async |worker| {
+            for (code, bytes) in &broken {
+                let mut client = Client::connect(&worker, "channel=a").await;
+                client.ws.get_mut().write_all(bytes).await.unwrap();
+                drop(client.ws);
+                client.serving.await.unwrap();
+                assert_eq!(worker.counters.fault(*code).value(), 1, "{code}");
+            }
+            assert_eq!(worker.counters.left.value(), 0);
+        })
+        .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

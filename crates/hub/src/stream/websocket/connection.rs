@@ -195,19 +195,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The connection has ended: how decides whether the client counts as gone.
     fn depart(&mut self) {
-        let departure = match self.ws.closed().map(|closed| &closed.cause) {
-            Some(Cause::Handshake) => Departure::Closed,
-            Some(Cause::Timeout(Deadline::Write)) => {
-                self.session.end(Code::SlowConsumer.into());
-                Departure::Broken
-            }
-            Some(Cause::Timeout(_)) => {
-                self.session.end(Code::Silent.into());
-                Departure::Broken
-            }
-            _ => Departure::Broken,
-        };
+        let (departure, code) = end_of(&self.ws);
+        if let Some(code) = code {
+            self.session.end(code.into());
+        }
         self.session.close(departure);
+    }
+}
+
+/// How a connection has ended, and the code that this counts as.
+pub(super) fn end_of<S: AsyncRead + AsyncWrite + Unpin>(ws: &WebSocket<S>) -> (Departure, Option<Code>) {
+    match ws.closed().map(|closed| &closed.cause) {
+        Some(Cause::Handshake) => (Departure::Closed, None),
+        Some(Cause::Protocol(error)) => (Departure::Faulty(error.close_code().get()), None),
+        Some(Cause::Timeout(Deadline::Write)) => (Departure::Broken, Some(Code::SlowConsumer)),
+        Some(Cause::Timeout(_)) => (Departure::Broken, Some(Code::Silent)),
+        _ => (Departure::Broken, None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod connection;
 
-use connection::{Connection, First, Format};
+use connection::{Connection, First, Format, end_of};
 
 use super::allowance::Allowance;
 use super::ask::Ask;
@@ -11,6 +11,7 @@ use crate::code::{Code, Problem};
 use crate::envelope::{self, Asked, BadRequest, Request};
 use crate::identity::Identity;
 use crate::metrics::Transport;
+use crate::session::Departure;
 use crate::settings;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -18,18 +19,22 @@ use sockeye::{CloseCode, Compress, Message, Prepared, Text, WebSocket};
 use std::future::Future;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 /// The subprotocol in which everything is text, and which holds where none is agreed on.
 pub(crate) const JSON: &str = "sockeye.json.v1";
 /// The subprotocol in which binary payloads are binary messages.
 pub(crate) const BINARY: &str = "sockeye.bin.v1";
 
-/// What the library is to bound: a message has room for any publication as base64, and for any token.
+/// What the library is to bound: a message has room for any publication, however its JSON was written, and for any
+/// token. What is too large and fits is answered, and the connection goes on.
 pub(crate) fn limits(limits: &settings::Limits) -> sockeye::Limits {
-    /// For the names and the fields around a payload.
-    const AROUND: usize = 4 << 10;
+    /// Bytes of JSON for a byte of text, at most: `\u0001`. Base64 needs fewer.
+    const ESCAPED: usize = 6;
+    /// For the names and the fields around a payload: 16 KiB.
+    const AROUND: usize = 16 << 10;
     let mut bounds = sockeye::Limits::default();
-    bounds.max_message = (limits.publication.div_ceil(3) * 4).max(limits.token) + AROUND;
+    bounds.max_message = limits.publication.max(limits.token).saturating_mul(ESCAPED).saturating_add(AROUND);
     bounds
 }
 
@@ -39,7 +44,7 @@ pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Fut
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let opening = Box::pin(open(worker, ws, ask));
+    let opening = Box::pin(open(worker, ws, ask).in_current_span());
     async move {
         let Some(connection) = opening.await else { return };
         connection.await;
@@ -47,12 +52,16 @@ where
 }
 
 /// Closes a connection that cannot be served. A page sees no status and no body, but it sees the code.
-pub(crate) async fn turn_away<S>(worker: &Worker, ws: WebSocket<S>, problem: &Problem)
+pub(crate) fn turn_away<S>(
+    worker: &Worker,
+    ws: WebSocket<S>,
+    problem: Problem,
+) -> impl Future<Output = ()> + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    worker.counters.ended(problem.code).increment();
-    close(ws, problem).await;
+    let problem = begin::refused(worker, problem);
+    async move { close(ws, &problem).await }
 }
 
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
@@ -67,10 +76,23 @@ where
     let mut allowance = Allowance::new();
     match begin(&worker, &mut ws, &ask, &mut allowance).await {
         Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
-        Err(problem) => {
-            close(ws, &problem?).await;
+        Err(Some(problem)) => {
+            close(ws, &problem).await;
             None
         }
+        Err(None) => {
+            count_end(&worker, &ws);
+            None
+        }
+    }
+}
+
+/// Counts a connection that ended before there was a session, which would count it.
+fn count_end<S: AsyncRead + AsyncWrite + Unpin>(worker: &Worker, ws: &WebSocket<S>) {
+    match end_of(ws) {
+        (_, Some(code)) => drop(begin::refused(worker, code)),
+        (Departure::Faulty(code), None) => worker.counters.fault(code).increment(),
+        (_, None) => {} // it was nobody's
     }
 }
 

@@ -1,0 +1,4 @@
+//! What others have tried, over real sockets.
+
+mod cross_site;
+mod heads;
