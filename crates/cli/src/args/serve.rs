@@ -99,9 +99,5 @@ fn argument(setting: &'static Setting) -> Option<Arg> {
         words => argument.value_parser(PossibleValuesParser::new(words)),
     };
     let argument = if setting.is_file() { argument.value_hint(ValueHint::FilePath) } else { argument };
-    Some(if setting.is_switch() {
-        argument.num_args(0..=1).require_equals(true).default_missing_value("true")
-    } else {
-        argument
-    })
+    Some(if setting.is_switch() { argument.num_args(0..=1).default_missing_value("true") } else { argument })
 }

@@ -28,15 +28,7 @@ pub(crate) fn run(args: ServeArgs) -> Outcome {
 }
 
 fn load(args: ServeArgs) -> Result<Config, Failure> {
-    let environment = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
-    let named = || std::env::var_os("SOCKEYE_CONFIG").filter(|path| !path.is_empty()).map(Into::into);
-    let sources = Sources {
-        file: args.config.or_else(named),
-        environment: environment.filter(|(name, _)| name.starts_with("SOCKEYE_")).collect(),
-        flags: args.options,
-    };
-    let config = Config::load(&sources).map_err(|faults| {
+    let config = Config::load(&Sources::of_process(args.config, args.options)).map_err(|faults| {
         let told = match faults.0.as_slice() {
             [fault] => fault.to_string(),
             several => format!("the configuration has {} errors\n{faults}", several.len()),

@@ -76,6 +76,19 @@ fn a_signal_that_comes_twice_is_one() {
 }
 
 #[test]
+fn a_switch_may_stand_apart_from_its_value() {
+    for (arguments, expected) in [
+        (&["--pages=false"][..], "false"),
+        (&["--pages", "false"], "false"),
+        (&["--pages", "--drain", "1s"], "true"),
+    ] {
+        let Ended { code, stdout, stderr } = sockeye([&["serve", "--print-config"], arguments].concat());
+        assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(stdout.contains(&format!("\npages = {expected} ")), "{stdout}");
+    }
+}
+
+#[test]
 fn the_log_is_text_where_it_is_asked_for() {
     let (mut program, _) = start(&["--log-format", "text"]);
     let logged = program.error_line();

@@ -43,6 +43,14 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// The same with this file for its input.
+    #[cfg(unix)]
+    pub(crate) fn reading<A: AsRef<OsStr>>(file: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+        command.args(arguments);
+        Self::spawn_on(command, std::fs::File::open(file).expect("is there").into())
+    }
+
     /// `sockeye connect` on a terminal that shows what goes to standard error, its own input and output elsewhere.
     #[cfg(target_os = "linux")]
     pub(crate) fn connect_below_terminal(url: &str) -> Self {
@@ -52,8 +60,12 @@ impl Program {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn spawn(command: Command) -> Self {
+        Self::spawn_on(command, Stdio::piped())
+    }
+
+    fn spawn_on(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         let stderr = BufReader::new(child.stderr.take().expect("is piped"));

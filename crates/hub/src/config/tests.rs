@@ -396,6 +396,18 @@ fn secrets_are_shown_nowhere() {
     assert!(settings().filter(|s| s.is_secret()).all(|s| s.flag_name().is_none()));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let variable = |name: &str, value: &[u8]| (name.into(), std::ffi::OsString::from_vec(value.to_vec()));
+    let variables = [variable("SOCKEYE_DRAIN", b"1s\xff"), variable("DRAIN", b"2s")];
+    let environment = environment::texts(variables.into_iter());
+    assert_eq!(environment.len(), 1);
+    let told = faults(&Sources { environment, ..Sources::default() });
+    assert!(told.starts_with("SOCKEYE_DRAIN: drain: "), "{told}");
+}
+
 #[test]
 fn a_misspelt_variable_is_told() {
     let names = ["SOCKEYE_LIMITS_OUTBX", "SOCKEYE_SERVICE_HOST", "SOCKEYE_API_KEY", "SOCKEYE_PORT", "LISTEN"];

@@ -1,5 +1,6 @@
 //! Whether a request is let in: by its host and origin, and where it begins a stream by the limits of its address.
 
+use super::body::Body;
 use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
 use super::gate::Pass;
@@ -9,7 +10,7 @@ use crate::api;
 use crate::code::{Code, Problem};
 use crate::journal;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, Version, header};
 use sockeye::server::Rejection;
 use tokio::time::Instant;
 use tracing::Span;
@@ -94,8 +95,18 @@ impl<'a> Head<'a> {
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
 pub(super) fn refusal(problem: &Problem) -> Rejection {
-    let (parts, body) = api::refuse(problem).into_parts();
-    let mut rejection = Rejection::new(parts.status).body(body.into_bytes());
+    let response = api::refuse(problem);
+    rejection(response.status(), response)
+}
+
+/// The same with another status than the code's.
+pub(super) fn refusal_as(status: StatusCode, problem: &Problem) -> Rejection {
+    rejection(status, api::refuse(problem))
+}
+
+fn rejection(status: StatusCode, response: Response<Body>) -> Rejection {
+    let (parts, body) = response.into_parts();
+    let mut rejection = Rejection::new(status).body(body.into_bytes());
     rejection = rejection.header(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in &parts.headers {
         rejection = rejection.header(name.clone(), value.clone());

@@ -3,7 +3,7 @@
 //! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
 //! what was needed here.
 
-use super::admission::refusal;
+use super::admission::refusal_as;
 use super::body::Silence;
 use super::gate::Pass;
 use super::head::{self, First};
@@ -15,6 +15,7 @@ use crate::code::{Code, Problem};
 use crate::journal::{self, Throttle};
 use crate::worker::Worker;
 use bytes::BytesMut;
+use hyper::StatusCode;
 use socket2::SockRef;
 use sockeye::Stream;
 use std::cell::Cell;
@@ -154,18 +155,43 @@ where
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
         Ok(Ok(First::Http1)) => http::serve1(&door, rewind(read, io, &visit), visit).await,
         Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
+        Ok(Ok(First::TooLarge)) => {
+            let message =
+                "the head of the request has more than 16 KiB, or than 100 lines; a cookie may be too long";
+            let problem = Problem::new(Code::TooLarge, message);
+            refuse(&door, &visit, io, (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem)).await;
+        }
+        Ok(Ok(First::NoRequest)) => {
+            let problem = Problem::new(Code::BadEnvelope, "this is no request of HTTP");
+            refuse(&door, &visit, io, (StatusCode::BAD_REQUEST, problem)).await;
+        }
         Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
         Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            journal::failed(visit.peer, &problem);
-            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+            refuse(&door, &visit, io, (StatusCode::REQUEST_TIMEOUT, problem)).await;
         }
     }
 }
 
 fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
     Rewind::new(read.freeze(), io, visit.silence.clone())
+}
+
+/// Says why there is no answer, and waits a moment for the client to have read it: closing at once would take it back
+/// while there is more to read from the client.
+async fn refuse<S>(door: &Door, visit: &Visit, mut io: S, (status, problem): (StatusCode, Problem))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    door.worker.counters.errors.increment();
+    journal::failed(visit.peer, &problem);
+    let last = async {
+        io.write_all(&refusal_as(status, &problem).encode()).await?;
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LAST_REQUEST, last).await; // it may be gone by now
 }
 
 #[cfg(test)]

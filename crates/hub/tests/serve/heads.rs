@@ -37,7 +37,25 @@ async fn header_floods_are_refused() {
     ] {
         let mut client = server.connect().await;
         client.send(&request).await;
-        assert_eq!(client.answer().await.status, 431);
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (431, 4305));
+        assert!(client.rest().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_in_the_shape_of_errors() {
+    let server = serve(|_| {});
+    for wrong in [
+        "GET /health HTTP/9\r\nHost: localhost\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nA b: c\r\n\r\n",
+        "GET  HTTP/1.1\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0",
+    ] {
+        let mut client = server.connect().await;
+        client.send(wrong).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (400, 4300), "{wrong:?}");
         assert!(client.rest().await.is_empty());
     }
 }
@@ -104,6 +122,8 @@ async fn errors_have_one_shape() {
         (get("/publish?channel=a"), "POST, OPTIONS"),
         (post("/health", ""), "GET, HEAD, OPTIONS"),
         (post("/", ""), "GET, HEAD, OPTIONS"),
+        (get("/api/publish").replace("GET", "DELETE"), "POST"),
+        (post("/api/info", ""), "GET, HEAD"),
     ] {
         let answer = server.ask(&request).await;
         assert_eq!((answer.status, answer.code(), answer.header("allow")), (405, 4313, Some(allow)));
