@@ -9,6 +9,8 @@
 const PATIENCE = 3;
 /** The code of a link that asked for no channel: there is nothing to do until the page subscribes to one. */
 const NO_CHANNEL = 4103;
+/** The code of more channels than a transport has room for; a WebSocket has the most. */
+const TOO_MANY = 4306;
 /** Messages of a batch. */
 const BATCH = 1000;
 /** The id of a request that HTTP has. */
@@ -77,6 +79,7 @@ export class Connection {
   /** Resolves with how it ended. */
   async close(code, reason) {
     const { link } = this;
+    this.link = null;
     this.#halt();
     return link ? link.close(code, reason) : {};
   }
@@ -129,7 +132,6 @@ export class Connection {
   }
 
   ended(link, end) {
-    link.close();
     if (link === this.#attempt?.link) this.#missed(end);
     if (link !== this.link) return;
     this.#drop();
@@ -168,12 +170,10 @@ export class Connection {
   }
 
   #promote(link, message) {
-    const old = this.link;
     this.#attempt = undefined;
     this.#timers.attempt.clear();
     this.#drop();
     this.link = link;
-    old?.close();
     link.opened = link.heard;
     link.limit = 2000 * message.heartbeat;
     this.#last = link.name;
@@ -191,17 +191,17 @@ export class Connection {
     const { name, purpose } = this.#attempt;
     this.#abandon();
     if (purpose === 'climb') return this.#climb(name);
-    this.link?.close();
-    this.#drop();
     this.#again(name, end);
   }
 
-  /** Whether, when and how to connect after a link has ended. */
+  /** Whether, when and how to connect after a link has ended, or one for other channels has not come. */
   #again(name, end) {
-    const verdict = verdictOf(end);
+    const isFull = end.code === TOO_MANY && name !== 'websocket' && this.transports.includes('websocket');
+    const verdict = isFull ? 'unknown' : verdictOf(end);
     if (!this.transports.includes(name)) name = this.#first();
     if (end.code === NO_CHANNEL && !this.#owner.ask(name).channels.length) {
       this.isIdle = true;
+      this.#drop();
       return this.#owner.down(end, Infinity);
     }
     if (verdict === 'stop' || (verdict === 'token' && !this.renew())) {
@@ -213,12 +213,12 @@ export class Connection {
     else if (verdict === 'reconnect') delay = end.retry ?? this.#backoff();
     else [name, delay] = this.#next(name, end);
     this.#timers.retry.set(delay, () => this.open(name));
-    this.#owner.down(end, delay);
+    if (!this.link) this.#owner.down(end, delay);
   }
 
   /** The transport to try when nobody knows whether the last one or the server is to blame. */
-  #next(name, { retry }) {
-    if (++this.#tries >= (this.#worked.has(name) ? PATIENCE : 1)) {
+  #next(name, { code, retry }) {
+    if (++this.#tries >= PATIENCE || code === TOO_MANY || !this.#worked.has(name)) {
       this.#tries = 0;
       this.#blocked.add(name);
       const other = this.transports.find((one) => !this.#blocked.has(one));
@@ -250,6 +250,7 @@ export class Connection {
 
   /** The link is no longer in use. */
   #drop() {
+    this.link?.close();
     this.link = null;
     for (const name of ['silence', 'climb', 'token', 'ping']) this.#timers[name].clear();
   }
@@ -540,7 +541,7 @@ class WebSocketLink extends Link {
     if (!socket) return undefined;
     socket.onmessage = null;
     return new Promise((resolve) => {
-      socket.onclose = (event) => resolve({ code: event.code, reason: event.reason, clean: event.wasClean });
+      socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, clean: wasClean });
       if (code === undefined) socket.close();
       else socket.close(code, reason);
     });
@@ -551,43 +552,38 @@ class WebSocketLink extends Link {
 class EventStreamLink extends Link {
   async run() {
     const { owner } = this;
-    const parser = new EventStreamParser((data) => this.take(() => JSON.parse(data)));
+    const parser = new EventStreamParser();
     try {
       const response = await this.fetch({}, { accept: 'text/event-stream' });
       if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw NOT_OURS;
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
-      for (let part; !(part = await reader.read()).done; ) parser.push(decoder.decode(part.value, { stream: true }));
+      for (let part; !(part = await reader.read()).done; ) {
+        for (const data of parser.push(decoder.decode(part.value, { stream: true }))) this.take(() => JSON.parse(data));
+      }
       throw { reason: 'the stream has ended' };
     } catch (end) {
       owner.ended(this, { retry: parser.retry, reason: end.message, ...end });
     }
   }
-
 }
 
 export class EventStreamParser {
   retry;
   #rest = '';
   #data = [];
-  #onData;
 
-  constructor(onData) {
-    this.#onData = onData;
-  }
-
-  push(text) {
+  /** Yields the data of each event that ends in the text. */
+  *push(text) {
     // A CR at the end may be half of a CRLF.
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop();
-    for (const line of lines) this.#line(line);
-  }
-
-  #line(line) {
-    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
-    if (name === 'data') this.#data.push(value);
-    else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
-    else if (line === '' && this.#data.length) this.#onData(this.#data.splice(0).join('\n'));
+    for (const line of lines) {
+      const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+      if (name === 'data') this.#data.push(value);
+      else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
+      else if (line === '' && this.#data.length) yield this.#data.splice(0).join('\n');
+    }
   }
 }
 
@@ -634,8 +630,9 @@ function frameOf(json, bytes) {
 }
 
 function messageOf(frame) {
-  const end = 2 + new DataView(frame).getUint16(0);
-  return { ...JSON.parse(new TextDecoder().decode(frame.slice(2, end))), bytes: new Uint8Array(frame.slice(end)) };
+  const bytes = new Uint8Array(frame);
+  const end = 2 + 256 * bytes[0] + bytes[1];
+  return { ...JSON.parse(new TextDecoder().decode(bytes.slice(2, end))), bytes: bytes.slice(end) };
 }
 
 const LINKS = { websocket: WebSocketLink, sse: EventStreamLink, long_poll: BatchLink, poll: BatchLink };

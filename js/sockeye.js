@@ -43,7 +43,6 @@ export class Sockeye extends EventTarget {
   #state = CONNECTING;
   // The transport that the last event named.
   #shown;
-  #client = '';
   // Bytes given to `send` after the end.
   #dropped = 0;
   #on = {};
@@ -105,7 +104,7 @@ export class Sockeye extends EventTarget {
   }
 
   get client() {
-    return this.#client.split('.')[0];
+    return this.#requests.client.split('.')[0];
   }
 
   get cursor() {
@@ -220,11 +219,11 @@ export class Sockeye extends EventTarget {
   #ask(name) {
     const channels = [...this.#topics.keys()].slice(0, name === 'websocket' ? URL_CHANNELS : undefined);
     const since = this.#positions.cursor((channel) => channels.includes(channel) || !this.#topics.has(channel));
-    return { channels, client: this.#client, since: since || 'now' };
+    return { channels, client: this.#requests.client, since: since || 'now' };
   }
 
   #opened(link, message) {
-    this.#client = this.#requests.client = message.client;
+    this.#requests.client = message.client;
     for (const channel of message.channels) {
       if (link.channels.get(channel) !== 'leaving') link.channels.set(channel, this.#left.has(channel) ? 'left' : 'on');
     }
@@ -366,10 +365,9 @@ const systemClock = {
 
 function urlOf(url, { document, location }) {
   const base = document?.baseURI ?? location?.href;
-  if (!URL.canParse(url, base)) fail('SyntaxError', `'${url}' is no URL here`);
-  const parsed = new URL(url, base);
-  if (!/^(http|ws)s?:[^#]*$/.test(parsed.href)) fail('SyntaxError', 'the URL takes http, https, ws or wss, and no fragment');
-  return new URL(parsed.href.replace(/^ws/, 'http'));
+  const href = URL.canParse(url, base) ? new URL(url, base).href : '';
+  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no URL of http, https, ws or wss without a fragment`);
+  return new URL(href.replace(/^ws/, 'http'));
 }
 
 function isBinary(data) {
@@ -384,8 +382,8 @@ function sizeOf(text) {
 function bodyOf(data) {
   if (data instanceof Blob) return { blob: data, size: data.size };
   if (isBinary(data)) {
-    const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+    const { buffer = data, byteOffset, byteLength } = data;
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
     return { bytes, size: bytes.length };
   }
   const text = JSON.stringify(data);
@@ -395,5 +393,5 @@ function bodyOf(data) {
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
 function newKey() {
-  return [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(36)).join('-');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

@@ -101,6 +101,7 @@ class Bucket {
   }
 }
 
+const TOO_MANY = { type: 'error', code: 4306, name: 'too_many_channels', message: 'at most 32' };
 const PORT = { websocket: 'websocket', sse: 'sse', long_poll: 'long_poll', poll: 'poll' };
 
 class FakeServer {
@@ -216,6 +217,7 @@ class FakeServer {
     if (this.blocked.has(transport)) throw new TypeError('blocked');
     if (this.silent.has(transport)) return untilAborted(init.signal);
     if (this.wantsToken && !token) return json({ type: 'error', code: 4200, name: 'token_required', message: 'who are you?' }, 401);
+    if (!isStream && ask.channels.length > 32) return json(TOO_MANY, 400);
     if (this.refusal && !isStream) return json({ type: 'error', ...this.refusal }, this.refusal.status);
     return isStream ? new FakeEventStream(this, ask, init.signal).response : new FakePoll(this, ask, wait, init.signal).answer();
   }
@@ -384,6 +386,10 @@ class FakeEventStream {
     if (server.refusal) {
       const { status, ...refusal } = server.refusal;
       this.say({ type: 'close', message: 'refused', ...refusal });
+      return this.break();
+    }
+    if (channels.length > 32) {
+      this.say({ ...TOO_MANY, type: 'close' });
       return this.break();
     }
     const cursor = [...this.#channels.values()].join();
