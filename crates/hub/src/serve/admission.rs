@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::entry::{Door, Visit};
 use super::forwarded::{Asker, Way};
-use super::gate::Pass;
+use super::gate::{Pass, Taken};
 use super::origin::{Allowed, Asked};
 use super::routes;
 use crate::api;
@@ -34,7 +34,21 @@ pub(super) struct Admitted {
     /// How its page is told.
     pub(super) allowed: Allowed,
     /// What holds its place while it lasts, or why it gets none; only of requests for the stream.
-    pub(super) stream: Result<Option<Pass>, Problem>,
+    pub(super) stream: Result<Place, Problem>,
+}
+
+/// What holds the place of a stream, where the connection alone does not.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pass: Option<Pass>,
+    seat: Option<Taken>,
+}
+
+impl Place {
+    /// What is to be held, if there is anything.
+    pub(super) fn held(self) -> Option<impl Sized + 'static> {
+        (self.pass.is_some() || self.seat.is_some()).then_some(self)
+    }
 }
 
 impl Door {
@@ -46,7 +60,8 @@ impl Door {
         let asked =
             Asked { asker: &asker, host, scheme: visit.scheme, wants: routes::wants(uri.path()), headers };
         let allowed = self.site.origins.check(&asked).inspect_err(journal::refused)?;
-        let stream = if uri.path() == STREAM { self.begin(visit, &asker) } else { Ok(None) };
+        let stream =
+            if uri.path() == STREAM { self.begin(visit, &asker, head.version) } else { Ok(Place::default()) };
         Ok(Admitted { asker, allowed, stream })
     }
 
@@ -55,19 +70,28 @@ impl Door {
         journal::request(|| self.site.proxies.asker(visit.peer, headers).address, uri, headers)
     }
 
-    /// The first stream of a client's own connection has its place already.
-    fn begin(&self, visit: &Visit, asker: &Asker) -> Result<Option<Pass>, Problem> {
+    /// The first stream of a client's own connection has its place already, and on HTTP/2 each further one that has
+    /// it to itself.
+    fn begin(&self, visit: &Visit, asker: &Asker, version: Version) -> Result<Place, Problem> {
         if let Some(code) = visit.refused {
             return Err(code.into());
         }
         let number = visit.streams.replace(visit.streams.get().saturating_add(1));
-        let (gate, now) = (&self.site.gate, Instant::now());
-        let begun = match asker.way {
-            Way::Proxied => gate.begin(asker.address, now).map(Some),
-            Way::Direct if number == 0 => Ok(None),
-            Way::Direct => gate.again(asker.address, now).map(|()| None),
-        };
-        begun.map_err(Problem::from)
+        let (gate, address, now) = (&self.site.gate, asker.address, Instant::now());
+        let mut place = Place::default();
+        if version == Version::HTTP_2 {
+            place.seat = visit.seat.take();
+            if place.seat.is_none() {
+                place.pass = Some(gate.beside(address, now)?);
+                return Ok(place);
+            }
+        }
+        match asker.way {
+            Way::Proxied => place.pass = Some(gate.begin(address, now)?),
+            Way::Direct if number == 0 => {}
+            Way::Direct => gate.again(address, now)?,
+        }
+        Ok(place)
     }
 }
 

@@ -4,6 +4,7 @@ use super::body::{Body, Silence};
 use super::entry::{Door, Visit};
 use super::rewind::Rewind;
 use super::routes;
+use super::taking;
 use crate::auth::api_keys_of;
 use crate::journal;
 use hyper::body::Incoming;
@@ -33,8 +34,8 @@ const MAX_HEADERS: usize = 100;
 /// than proxies keep theirs (nginx 60 s), so that it is they who close.
 const NEXT_HEAD: Duration = Duration::from_secs(75);
 
-/// Requests at once on an HTTP/2 connection.
-const STREAMS: u32 = 100;
+/// Requests at once on an HTTP/2 connection: their answers may be in memory at once.
+const STREAMS: u32 = 32;
 
 /// Bytes that a client may send ahead on a stream, and on all together.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -100,7 +101,7 @@ impl Service<Request<Incoming>> for Answering {
             if let (Some(address), StatusCode::UNAUTHORIZED) = (shown_by, response.status()) {
                 journal::wrong_key(&door.wrong_keys, address);
             }
-            Ok(response.map(|body| body.watching(&visit.silence)))
+            Ok(response.map(|body| taking::in_pieces(body).watching(&visit.silence)))
         };
         Box::pin(answering.instrument(span))
     }
@@ -134,7 +135,7 @@ fn note_silence(ended: hyper::Result<()>, silence: &Silence) {
     }
 }
 
-/// Runs what belongs to a connection on its own thread.
+/// Runs the streams of a connection on its own thread.
 #[derive(Debug, Clone, Copy)]
 struct Local;
 
@@ -143,6 +144,9 @@ where
     F::Output: 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
+        tokio::task::spawn_local(taking::attend(future));
     }
 }
+
+#[cfg(test)]
+mod tests;

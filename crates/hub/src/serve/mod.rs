@@ -20,6 +20,7 @@ mod origin;
 mod rewind;
 mod routes;
 mod site;
+mod taking;
 mod threads;
 mod websocket;
 

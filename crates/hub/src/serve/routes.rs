@@ -1,6 +1,6 @@
 //! The table of addresses, and what every answer has to have.
 
-use super::admission::{Admitted, Head, STREAM};
+use super::admission::{Admitted, Head, Place, STREAM};
 use super::assets::{self, Asset};
 use super::body::Body;
 use super::entry::{Door, Visit};
@@ -173,11 +173,11 @@ async fn stream(
     if headers.contains_key(header::SEC_WEBSOCKET_KEY) && !headers.contains_key(header::UPGRADE) {
         return upgrade_was_stripped(door);
     }
-    match std::mem::replace(&mut admitted.stream, Ok(None)) {
+    match std::mem::replace(&mut admitted.stream, Ok(Place::default())) {
         Err(problem) => turn_away(door, headers, &problem),
-        Ok(pass) => {
+        Ok(place) => {
             let response = stream::answer(&door.worker, request.uri(), headers).await;
-            response.map(|body| body.holding(pass))
+            response.map(|body| body.holding(place.held()))
         }
     }
 }
