@@ -81,6 +81,61 @@ test('publications keep their order when the server could not take them for a wh
   assert.deepEqual(client.seen.data, ['chat:1', 'chat:2', 'chat:3']);
 });
 
+for (const name of ['websocket', 'sse']) {
+  test(`${name}: a backlog that the server limits arrives all the same, in order`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    server.rate = 100;
+    server.historySize = 1000;
+    await world.pass(6000);
+    server.blocked = new Set([name]);
+    server.break();
+    const published = Array.from({ length: 400 }, (_, i) => client.publish('chat', i));
+    const outcomes = Promise.allSettled(published);
+    server.blocked.clear();
+    await world.pass(29000);
+    assert.deepEqual(client.seen.data, published.map((_, i) => `chat:${i}`));
+    const refused = (await outcomes).filter(({ status }) => status !== 'fulfilled');
+    assert.deepEqual(refused, []);
+    assert.ok(client.seen.transports.filter((one) => !one).length <= 2, `${client.seen.transports}`);
+  });
+}
+
+test('a WebSocket that floods again and again is sent less and less', async () => {
+  const { world, client, server } = await connected();
+  server.rate = 20;
+  for (let i = 0; i < 200; i += 1) client.publish('chat', i);
+  await world.pass(29000);
+  assert.equal(server.log('chat').head, 200);
+});
+
+test('a WebSocket has 32 requests without an answer at most', async () => {
+  const { world, client, server } = await connected();
+  const [socket] = server.streams;
+  const publications = () => socket.sent.filter((sent) => JSON.parse(sent).type === 'publish').length;
+  for (let i = 0; i < 40; i += 1) client.publish('chat', i);
+  await Promise.resolve();
+  assert.equal(publications(), 32);
+  await world.settle();
+  assert.equal(publications(), 40);
+});
+
+test('what is published too fast is tried again until `requestTimeout`', async () => {
+  for (const name of ['websocket', 'sse']) {
+    const { world, client, server } = await connected({ transports: [name], requestTimeout: 10000 });
+    server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast', status: 429 };
+    const early = client.publish('chat', 1);
+    await world.pass(5000);
+    server.publishRefusal = null;
+    await world.pass(4900);
+    assert.equal(await outcome(world, early), 'chat~5f.1', name);
+    server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast', status: 429 };
+    const refused = client.publish('chat', 3);
+    refused.catch(() => {});
+    await world.pass(10000);
+    assert.equal((await outcome(world, refused)).name, 'timeout', name);
+  }
+});
+
 test('a blob keeps its place among what is published after it', async () => {
   const { world, client, server } = await connected();
   client.publish('chat', new Blob(['abc']));

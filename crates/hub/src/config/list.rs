@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::slot::{Given, Slot};
+use crate::broker::Inbox;
 use crate::position::Cursor;
 use std::fmt;
 use std::time::Duration;
@@ -145,7 +146,8 @@ const LIMITS: &[Setting] = &[
     }),
     setting("limits.batch", "Commands of a batch, and channels of a publish", |d| {
         Slot::Count(&mut d.settings.limits.batch)
-    }),
+    })
+    .range(1, Inbox::CAPACITY as u64),
     setting("limits.batch_bytes", "Bytes of the body of a batch", |d| {
         Slot::Size(&mut d.settings.limits.batch_bytes)
     }),

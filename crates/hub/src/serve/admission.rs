@@ -97,11 +97,13 @@ impl Door {
 
 impl<'a> Head<'a> {
     /// `Host`, or the authority of the target where that has one, as HTTP/2 has it. Of two hosts a proxy may have
-    /// believed the other one; none at all is a thing of HTTP/1.0 (RFC 9112 3.2).
+    /// believed the other one; none at all is a thing of HTTP/1.0 (RFC 9112 3.2). Who asks has no place in it (RFC 9110
+    /// 4.2.4).
     fn host(self) -> Result<&'a str, Problem> {
         let mut fields = self.headers.get_all(header::HOST).iter();
         let (field, further) = (fields.next(), fields.next());
         let authority = self.uri.authority().map(Authority::as_str);
+        let authority = authority.map(|text| text.rsplit_once('@').map_or(text, |(_, host)| host));
         let may_lack =
             self.version < Version::HTTP_11 || (self.version == Version::HTTP_2 && authority.is_some());
         if further.is_some() || (field.is_none() && !may_lack) {
@@ -117,19 +119,18 @@ impl<'a> Head<'a> {
 
 /// A refusal as a WebSocket's handshake has it, with the one shape of errors.
 pub(super) fn refusal(problem: &Problem) -> Rejection {
-    rejection(api::refuse(problem))
+    let response = api::refuse(problem);
+    rejection(response.status(), response)
 }
 
-/// The same, with a status that says more than the code.
+/// The same with another status than the code's.
 pub(super) fn refusal_as(status: StatusCode, problem: &Problem) -> Rejection {
-    let mut answer = api::refuse(problem);
-    *answer.status_mut() = status;
-    rejection(answer)
+    rejection(status, api::refuse(problem))
 }
 
-fn rejection(answer: Response<Body>) -> Rejection {
-    let (parts, body) = answer.into_parts();
-    let mut rejection = Rejection::new(parts.status).body(body.into_bytes());
+fn rejection(status: StatusCode, response: Response<Body>) -> Rejection {
+    let (parts, body) = response.into_parts();
+    let mut rejection = Rejection::new(status).body(body.into_bytes());
     rejection = rejection.header(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in &parts.headers {
         rejection = rejection.header(name.clone(), value.clone());

@@ -14,8 +14,8 @@ use super::{http, websocket};
 use crate::code::{Code, Problem};
 use crate::journal::{self, Throttle};
 use crate::worker::Worker;
-use ::http::StatusCode;
 use bytes::BytesMut;
+use hyper::StatusCode;
 use socket2::SockRef;
 use sockeye::Stream;
 use std::cell::Cell;
@@ -30,9 +30,6 @@ use tokio::sync::watch;
 
 /// How long the head of the first request may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long the answer to what is no request may take.
-const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// How long that of a connection may take that comes when the server drains.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
@@ -174,42 +171,42 @@ where
         }
         Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
         Ok(Ok(First::TooLarge)) => {
-            let message = "the head of the request is too large; ask for less at once, or send it in a body";
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            refuse(&door, io, (&visit, status, Problem::new(Code::TooLarge, message))).await;
+            let message =
+                "the head of the request has more than 32 KiB, or than 100 lines; a cookie may be too long";
+            let problem = Problem::new(Code::TooLarge, message);
+            refuse(&door, &visit, io, (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem)).await;
         }
-        Ok(Ok(First::Malformed)) => {
-            let problem = Problem::new(Code::BadParameter, "the request is not HTTP/1.1");
-            refuse(&door, io, (&visit, StatusCode::BAD_REQUEST, problem)).await;
+        Ok(Ok(First::NoRequest)) => {
+            let problem = Problem::new(Code::BadEnvelope, "this is no request of HTTP");
+            refuse(&door, &visit, io, (StatusCode::BAD_REQUEST, problem)).await;
         }
         Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
         Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            refuse(&door, io, (&visit, StatusCode::REQUEST_TIMEOUT, problem)).await;
+            refuse(&door, &visit, io, (StatusCode::REQUEST_TIMEOUT, problem)).await;
         }
     }
 }
 
-/// Answers what never became a request. What still comes is read for a moment: with bytes unread, the end of the
-/// connection would be a reset, which may overtake the answer.
-async fn refuse<S>(door: &Door, mut io: S, (visit, status, problem): (&Visit, StatusCode, Problem))
+fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
+    Rewind::new(read.freeze(), io, visit.silence.clone())
+}
+
+/// Says why there is no answer, and waits a moment for the client to have read it: closing at once would take it back
+/// while there is more to read from the client.
+async fn refuse<S>(door: &Door, visit: &Visit, mut io: S, (status, problem): (StatusCode, Problem))
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    journal::failed(visit.peer, &problem);
     door.worker.counters.errors.increment();
-    let answer = refusal_as(status, &problem).encode();
+    journal::failed(visit.peer, &problem);
     let last = async {
-        io.write_all(&answer).await?;
+        io.write_all(&refusal_as(status, &problem).encode()).await?;
         io.shutdown().await?;
         tokio::io::copy(&mut io, &mut tokio::io::sink()).await
     };
-    let _ = tokio::time::timeout(LAST_ANSWER, last).await; // it may be gone by now
-}
-
-fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
-    Rewind::new(read.freeze(), io, visit.silence.clone())
+    let _ = tokio::time::timeout(LAST_REQUEST, last).await; // it may be gone by now
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes of a head, at most: enough for as many channels as there may be, and a cursor that has them all.
+/// Bytes of the largest head: it has room for as many channels as there may be, and a cursor that has them all.
 pub(super) const MAX_HEAD: usize = 32 << 10;
 
 /// Header lines of a head, at most.
@@ -25,10 +25,10 @@ pub(super) enum First {
     Http1,
     /// HTTP/2.
     Http2,
-    /// A head that is larger than any may be.
+    /// A head with too many bytes or lines.
     TooLarge,
-    /// What is no request.
-    Malformed,
+    /// Something else.
+    NoRequest,
 }
 
 /// Reads until it is known; what was read stands in `read`.
@@ -52,44 +52,41 @@ fn first(read: &[u8], seen: usize) -> Option<First> {
     if read[..common] == HTTP2[..common] {
         return (read.len() >= HTTP2.len()).then_some(First::Http2);
     }
-    if !read.iter().find(|byte| !b"\r\n".contains(byte)).is_none_or(u8::is_ascii_alphabetic) {
-        return Some(First::Malformed);
-    }
-    match end(read, seen) {
-        None if read.len() < MAX_HEAD => None,
-        Some(end) if end <= MAX_HEAD => Some(whole(&read[..end])),
-        _ => Some(First::TooLarge),
+    let is_http = read.iter().find(|byte| !b"\r\n".contains(byte)).is_none_or(u8::is_ascii_alphabetic);
+    match has_end(read, seen) {
+        _ if !is_http => Some(First::NoRequest),
+        true => Some(kind(read)),
+        false => (read.len() >= MAX_HEAD).then_some(First::TooLarge),
     }
 }
 
-/// Where a head ends: behind an empty line that follows another. Without `\r` too, as parsers take it.
-fn end(read: &[u8], seen: usize) -> Option<usize> {
+/// Whether a head ends here: an empty line behind another. Without `\r` too, as parsers take it.
+fn has_end(read: &[u8], seen: usize) -> bool {
     let start = read.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(read.len());
-    let fresh = start.max(seen.saturating_sub(3)).min(read.len());
-    (fresh..read.len()).find_map(|at| {
-        let ends = [b"\n\r\n".as_slice(), b"\n\n"];
-        ends.iter().find(|end| read[at..].starts_with(end)).map(|end| at + end.len())
-    })
+    let fresh = &read[start.max(seen.saturating_sub(3)).min(read.len())..];
+    fresh.windows(3).any(|end| end == b"\n\r\n" || end.starts_with(b"\n\n")) || fresh.ends_with(b"\n\n")
 }
 
-/// What a whole head is.
-fn whole(head: &[u8]) -> First {
+/// What a whole head asks for.
+fn kind(head: &[u8]) -> First {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
-        Err(httparse::Error::TooManyHeaders) => First::TooLarge,
-        Err(_) => First::Malformed,
-        Ok(_) if request.method == Some("GET") && request.headers.iter().any(names_websocket) => {
-            First::WebSocket
-        }
+        Ok(httparse::Status::Complete(len)) if len > MAX_HEAD => First::TooLarge,
+        Ok(httparse::Status::Complete(_)) if is_websocket(&request) => First::WebSocket,
         Ok(_) => First::Http1,
+        Err(httparse::Error::TooManyHeaders) => First::TooLarge,
+        Err(_) => First::NoRequest,
     }
 }
 
-fn names_websocket(header: &httparse::Header<'_>) -> bool {
-    let mut tokens = header.value.split(|&byte| byte == b',');
-    header.name.eq_ignore_ascii_case("upgrade")
-        && tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+fn is_websocket(request: &httparse::Request<'_, '_>) -> bool {
+    let names_websocket = |header: &httparse::Header<'_>| {
+        let mut tokens = header.value.split(|&byte| byte == b',');
+        header.name.eq_ignore_ascii_case("upgrade")
+            && tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    };
+    request.method == Some("GET") && request.headers.iter().any(names_websocket)
 }
 
 #[cfg(test)]
@@ -101,7 +98,7 @@ mod tests {
     const POLL: &str =
         "GET /stream?upgrade:%20websocket HTTP/1.1\r\nHost: a\r\nX: upgrade: websocket\r\n\r\n";
 
-    fn at_once(bytes: &[u8]) -> Option<First> {
+    fn whole(bytes: &[u8]) -> Option<First> {
         first(bytes, 0)
     }
 
@@ -119,37 +116,35 @@ mod tests {
             (POLL, First::Http1),
             (&post, First::Http1),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", First::Http2),
-            ("\u{16}\u{3}\u{1}", First::Malformed),
-            ("\0", First::Malformed),
-            ("GET / HTTP/9\r\n\r\n", First::Malformed),
+            ("\u{16}\u{3}\u{1}", First::NoRequest),
+            ("\0", First::NoRequest),
+            ("GET / HTTP/9\r\n\r\n", First::NoRequest),
         ] {
-            assert_eq!(at_once(bytes.as_bytes()), Some(expected), "{bytes:?}");
+            assert_eq!(whole(bytes.as_bytes()), Some(expected), "{bytes:?}");
         }
         for open in ["", "G", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r", "\r\n\r\n", "PRI x", "GET / HTTP/1.1\r\n"] {
-            assert_eq!(at_once(open.as_bytes()), None, "{open:?}");
+            assert_eq!(whole(open.as_bytes()), None, "{open:?}");
         }
     }
 
     #[test]
-    fn a_head_has_as_many_bytes_as_it_may() {
+    fn a_head_has_32_kib() {
         let endless = [b"GET /".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
-        assert_eq!(at_once(&endless[..MAX_HEAD - 1]), None);
-        assert_eq!(at_once(&endless[..MAX_HEAD]), Some(First::TooLarge));
-        let of_length =
-            |len: usize| POLL.replace("/stream", &format!("/{}", "a".repeat(len - POLL.len() + 6)));
-        let behind = "x".repeat(100);
-        for (len, expected) in [(MAX_HEAD, First::Http1), (MAX_HEAD + 1, First::TooLarge)] {
-            let head = of_length(len);
-            assert_eq!(head.len(), len);
-            assert_eq!(at_once(format!("{head}{behind}").as_bytes()), Some(expected));
-        }
+        assert_eq!(whole(&endless[..MAX_HEAD - 1]), None);
+        assert_eq!(whole(&endless[..MAX_HEAD]), Some(First::TooLarge));
+        let of = |len: usize| {
+            WEBSOCKET.replace("Host: a", &format!("A: {}", "b".repeat(len - WEBSOCKET.len() + 4)))
+        };
+        assert_eq!(of(MAX_HEAD).len(), MAX_HEAD);
+        assert_eq!(whole(of(MAX_HEAD).as_bytes()), Some(First::WebSocket));
+        assert_eq!(whole(of(MAX_HEAD + 1).as_bytes()), Some(First::TooLarge));
     }
 
     #[test]
-    fn a_head_has_as_many_lines_as_it_may() {
+    fn a_head_has_100_lines() {
         let lines = |count: usize| WEBSOCKET.replace("Host: a\r\n", &"A: b\r\n".repeat(count));
-        assert_eq!(at_once(lines(98).as_bytes()), Some(First::WebSocket));
-        assert_eq!(at_once(lines(99).as_bytes()), Some(First::TooLarge));
+        assert_eq!(whole(lines(98).as_bytes()), Some(First::WebSocket));
+        assert_eq!(whole(lines(99).as_bytes()), Some(First::TooLarge));
     }
 
     /// Hands out what it has in pieces of these sizes.

@@ -6,7 +6,7 @@ use super::head::{MAX_HEAD, MAX_HEADERS};
 use super::rewind::Rewind;
 use super::routes;
 use super::taking;
-use crate::auth::api_key_of;
+use crate::auth::api_keys_of;
 use crate::journal;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -91,7 +91,7 @@ impl Service<Request<Incoming>> for Answering {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (door, visit) = (self.door.clone(), self.visit.clone());
         let span = door.span(&visit, request.uri(), request.headers());
-        let shows_key = is_of_api(request.uri().path()) && api_key_of(request.headers()).is_some();
+        let shows_key = is_of_api(request.uri().path()) && api_keys_of(request.headers()).next().is_some();
         let shown_by = shows_key.then(|| door.site.proxies.asker(visit.peer, request.headers()).address);
         let answering = async move {
             let response = routes::answer(&door, &visit, request).await;

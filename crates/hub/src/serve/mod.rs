@@ -10,7 +10,7 @@ mod assets;
 pub(crate) mod body;
 mod entry;
 mod error;
-mod exposure;
+pub(crate) mod exposure;
 mod forwarded;
 pub(crate) mod gate;
 mod head;

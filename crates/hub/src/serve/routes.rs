@@ -69,8 +69,9 @@ impl Resource {
         }
     }
 
+    /// Whether it is asked; of the API each address says for itself what it takes.
     fn takes(self, method: &Method) -> bool {
-        self.methods().split(", ").any(|name| name == method.as_str())
+        matches!(self, Self::Api) || self.methods().split(", ").any(|name| name == method.as_str())
     }
 
     fn wants(self) -> Wants {

@@ -5,6 +5,7 @@ mod allowance;
 mod ask;
 mod batch;
 mod begin;
+mod cursor_text;
 mod polls;
 mod requests;
 mod sse;

@@ -2,11 +2,11 @@
 
 use super::ask::Ask;
 use super::begin::{self, Begun};
+use super::cursor_text::CursorText;
 use super::{delay, refuse, retry};
 use crate::code::{Code, Problem, Then};
 use crate::envelope;
 use crate::metrics::{Counters, Transport};
-use crate::position::Cursor;
 use crate::serve::body::{Body, Coming};
 use crate::session::{Departure, Entry, Session};
 use crate::worker::Worker;
@@ -61,6 +61,8 @@ struct EventStream {
     counters: Arc<Counters>,
     /// Gone once it has ended.
     session: Option<Rc<Session>>,
+    /// Where it stands with all that is encoded.
+    cursor: CursorText,
     /// Events that are encoded, and not yet taken: of a poll, no more.
     frames: VecDeque<Bytes>,
     /// What follows them, still growing.
@@ -75,12 +77,17 @@ impl EventStream {
 
     fn new(counters: Arc<Counters>, begun: Begun) -> Self {
         let Begun { session, open, cursor, refused } = begun;
-        let mut stream =
-            Self { counters, session: Some(session), frames: VecDeque::new(), tail: BytesMut::new() };
+        let mut stream = Self {
+            counters,
+            session: Some(session),
+            cursor: CursorText::new(&cursor),
+            frames: VecDeque::new(),
+            tail: BytesMut::new(),
+        };
         stream.tail.put(envelope::retry_line(delay()));
-        stream.tell(Some(&cursor), &open);
+        stream.tell_with_cursor(&open);
         for error in refused {
-            stream.tell(None, &error);
+            stream.tell(&error);
         }
         stream
     }
@@ -92,7 +99,7 @@ impl EventStream {
                 break;
             }
             match session.poll_entry(cx) {
-                Poll::Ready(Some(entry)) => self.put(&session, entry),
+                Poll::Ready(Some(entry)) => self.put(entry),
                 Poll::Ready(None) => self.end(&session),
                 Poll::Pending => break,
             }
@@ -100,24 +107,25 @@ impl EventStream {
         self.cut();
     }
 
-    fn put(&mut self, session: &Session, entry: Entry) {
+    fn put(&mut self, entry: Entry) {
         match entry {
             Entry::Publication(publication) => {
-                let envelope = publication.json(&self.counters).clone();
-                self.publication(&envelope, &session.cursor());
+                self.cursor.advance(&publication.channel, publication.epoch, publication.offset);
+                self.publication(publication.json(&self.counters));
             }
             Entry::Gap(channel, gap) => {
-                self.tell(Some(&session.cursor()), &envelope::gap(&channel, &gap));
+                self.cursor.advance(&channel, gap.epoch, gap.to);
+                self.tell_with_cursor(&envelope::gap(&channel, &gap));
             }
-            Entry::Join(channel, member) => self.tell(None, &envelope::join(&channel, &member)),
-            Entry::Leave(channel, member) => self.tell(None, &envelope::leave(&channel, &member)),
-            Entry::Own(message) => self.tell(None, &message),
-            Entry::Heartbeat => self.tell(None, &envelope::heartbeat()),
+            Entry::Join(channel, member) => self.tell(&envelope::join(&channel, &member)),
+            Entry::Leave(channel, member) => self.tell(&envelope::leave(&channel, &member)),
+            Entry::Own(message) => self.tell(&message),
+            Entry::Heartbeat => self.tell(&envelope::heartbeat()),
         }
     }
 
     /// The shared envelope, and the connection's own cursor behind it.
-    fn publication(&mut self, envelope: &Bytes, cursor: &Cursor) {
+    fn publication(&mut self, envelope: &Bytes) {
         self.count(envelope.len());
         self.tail.put(envelope::message_event());
         if envelope.len() < Self::SHARED {
@@ -126,17 +134,22 @@ impl EventStream {
             self.cut();
             self.frames.push_back(envelope.clone());
         }
-        self.tail.put(envelope::id_line(cursor));
+        envelope::put_id_line(self.cursor.as_str(), &mut self.tail);
     }
 
-    fn tell(&mut self, cursor: Option<&Cursor>, envelope: &Bytes) {
+    fn tell(&mut self, envelope: &Bytes) {
         self.count(envelope.len());
-        self.tail.put(envelope::event(cursor, envelope));
+        self.tail.put(envelope::event(None, envelope));
+    }
+
+    fn tell_with_cursor(&mut self, envelope: &Bytes) {
+        self.count(envelope.len());
+        self.tail.put(envelope::event(Some(self.cursor.as_str()), envelope));
     }
 
     fn end(&mut self, session: &Session) {
         let problem = session.ended().unwrap_or_else(|| Code::Unavailable.into());
-        self.tell(None, &envelope::close(&problem, retry(&problem)));
+        self.tell(&envelope::close(&problem, retry(&problem)));
         session.close(Departure::Closed);
         self.session = None;
     }

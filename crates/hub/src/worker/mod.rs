@@ -110,7 +110,9 @@ impl Worker {
         let namespace = self.hub.settings.namespace(channel);
         if namespace.presence {
             let lease = Lease::For(lasting, announce(namespace));
-            let _ = self.hub.broker.join(channel, member, lease).await; // the next poll tries again
+            // The next poll tries again.
+            let joined = self.hub.broker.join(channel, member, lease).await;
+            self.counters.presence_dropped.add(u64::from(joined.is_err()));
         }
     }
 

@@ -44,12 +44,29 @@ async fn header_floods_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_told_in_the_shape_of_errors() {
+    let server = serve(|_| {});
+    for wrong in [
+        "GET /health HTTP/9\r\nHost: localhost\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nA b: c\r\n\r\n",
+        "GET  HTTP/1.1\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0",
+    ] {
+        let mut client = server.connect().await;
+        client.send(wrong).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (400, 4300), "{wrong:?}");
+        assert!(client.rest().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_head_has_room_for_all_channels_and_their_cursor() {
     let server = serve(|_| {});
     let names: Vec<_> = (0..32).map(|n| format!("{n:0>255}")).collect();
     let cursor = names.iter().map(|name| format!("{name}~{}.{}", "f".repeat(8), u64::from(u32::MAX)));
-    let channels: String = names.iter().map(|name| format!("channel={name}&")).collect();
-    let target = format!("/stream?{channels}since={}", cursor.collect::<Vec<_>>().join(","));
+    let channels = names.join("&channel=");
+    let target = format!("/stream?channel={channels}&since={}", cursor.collect::<Vec<_>>().join(","));
     assert!(target.len() > 17_000);
     assert_eq!(server.ask(&get(&target)).await.status, 200);
     let mut ws = server.connect().await;
@@ -101,9 +118,8 @@ async fn what_is_not_http_is_refused() {
     ] {
         let mut client = server.connect().await;
         client.send(junk).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.code()), (400, 4304), "{}", junk.escape_ascii());
-        assert!(client.rest().await.is_empty());
+        let answer = String::from_utf8(client.rest().await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{}: {answer}", junk.escape_ascii());
     }
     assert_eq!(server.ask(&get("/health")).await.status, 200);
 }
@@ -129,6 +145,8 @@ async fn errors_have_one_shape() {
         (get("/publish?channel=a"), "POST, OPTIONS"),
         (post("/health", ""), "GET, HEAD, OPTIONS"),
         (post("/", ""), "GET, HEAD, OPTIONS"),
+        (get("/api/publish").replace("GET", "DELETE"), "POST"),
+        (post("/api/info", ""), "GET, HEAD"),
     ] {
         let answer = server.ask(&request).await;
         assert_eq!((answer.status, answer.code(), answer.header("allow")), (405, 4313, Some(allow)));
