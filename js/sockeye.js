@@ -135,8 +135,8 @@ export class Sockeye extends EventTarget {
   }
 
   async publish(channel, data, { key = newKey(), fields, contentType } = {}) {
-    const head = { type: 'publish', channel, key, fields, content_type: contentType };
-    return (await this.#request(head, bodyOf(data))).position;
+    const body = bodyOf(data, contentType);
+    return (await this.#request({ type: 'publish', channel, key, fields, content_type: body.type }, body)).position;
   }
 
   async presence(channel) {
@@ -157,7 +157,7 @@ export class Sockeye extends EventTarget {
     }
     const [only, ...others] = this.#topics.keys();
     const channel = this.#settings.channel ?? (others.length ? undefined : only);
-    if (channel === undefined) fail('InvalidStateError', 'send needs options.channel, or one subscribed channel');
+    if (channel === undefined) fail('InvalidStateError', 'send needs options.channel');
     this.#request({ type: 'publish', channel, key: newKey() }, body).catch((error) => {
       if (this.#state === OPEN) this.#emit('error', { error }, channel);
     });
@@ -167,7 +167,7 @@ export class Sockeye extends EventTarget {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code < 5000)) {
       fail('InvalidAccessError', 'a close code is 1000 or 3000 to 4999');
     }
-    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
+    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has over 123 bytes');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
     this.#requests.pump(Infinity);
@@ -314,11 +314,10 @@ export class Sockeye extends EventTarget {
   }
 
   #emit(type, fields, channel) {
-    const subscriptions = () => this.#topics.get(channel);
-    for (const target of [...(subscriptions() ?? []), this]) {
+    for (const target of [...(this.#topics.get(channel) ?? []), this]) {
       // A handler may have closed the client or unsubscribed another one.
       if (this.#state === CLOSING) return;
-      if (target === this || subscriptions()?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
+      if (target === this || this.#topics.get(channel)?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
     }
   }
 }
@@ -366,7 +365,7 @@ const systemClock = {
 function urlOf(url, { document, location }) {
   const base = document?.baseURI ?? location?.href;
   const href = URL.canParse(url, base) ? new URL(url, base).href : '';
-  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no URL of http, https, ws or wss without a fragment`);
+  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no http or ws URL, or has a fragment`);
   return new URL(href.replace(/^ws/, 'http'));
 }
 
@@ -375,20 +374,23 @@ function isBinary(data) {
 }
 
 function sizeOf(text) {
-  return new TextEncoder().encode(text).length;
+  return new Blob([text]).size;
 }
 
-/** A copy of the payload as it is now: { text } of JSON, { bytes }, or a { blob } whose bytes come later; and its size. */
-function bodyOf(data) {
-  if (data instanceof Blob) return { blob: data, size: data.size };
+/** A copy of the payload as it is now: { text } of JSON, and { plain } what HTTP sends, { bytes }, or a { blob } whose bytes
+ * come later; and its size and type. */
+function bodyOf(data, type) {
+  if (data instanceof Blob) return { blob: data, size: data.size, type: (type ?? data.type) || undefined };
   if (isBinary(data)) {
     const { buffer = data, byteOffset, byteLength } = data;
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
-    return { bytes, size: bytes.length };
+    return { bytes, size: bytes.length, type };
   }
   const text = JSON.stringify(data);
-  if (text === undefined) throw new TypeError('the payload is no JSON value');
-  return { text, size: sizeOf(text) };
+  const isText = typeof data === 'string' && /^text\//i.test(type);
+  const isJson = text && /^(application\/|[^;]*\+)json *(;|$)/i.test(type ?? 'application/json');
+  if (!isText && !isJson) throw new TypeError(`the payload is no JSON value, or not ${type}`);
+  return { text, plain: isText ? data : text, size: sizeOf(text), type };
 }
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
