@@ -172,7 +172,7 @@ where
         Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
         Ok(Ok(First::TooLarge)) => {
             let message =
-                "the head of the request has more than 16 KiB, or than 100 lines; a cookie may be too long";
+                "the head of the request has more than 32 KiB, or than 100 lines; a cookie may be too long";
             let problem = Problem::new(Code::TooLarge, message);
             refuse(&door, &visit, io, (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem)).await;
         }

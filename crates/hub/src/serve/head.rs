@@ -4,11 +4,11 @@ use bytes::BytesMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes of the largest head.
-const MAX_HEAD: usize = 16 << 10;
+/// Bytes of the largest head: it has room for as many channels as there may be, and a cursor that has them all.
+pub(super) const MAX_HEAD: usize = 32 << 10;
 
 /// Header lines of a head, at most.
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// Room for the first read: nearly every request fits.
 const FIRST_READ: usize = 1024;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_16_kib() {
+    fn a_head_has_32_kib() {
         let endless = [b"GET /".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
         assert_eq!(whole(&endless[..MAX_HEAD - 1]), None);
         assert_eq!(whole(&endless[..MAX_HEAD]), Some(First::TooLarge));

@@ -2,6 +2,7 @@
 
 use super::body::{Body, Silence};
 use super::entry::{Door, Visit};
+use super::head::{MAX_HEAD, MAX_HEADERS};
 use super::rewind::Rewind;
 use super::routes;
 use super::taking;
@@ -21,14 +22,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
 
-/// Bytes of a head, and of what is read or written at once.
+/// Bytes of an HTTP/2 request's headers: as many as of a head.
+const HEADER_LIST: u32 = 32 << 10;
+
+/// Bytes that may wait on an HTTP/2 stream to be written.
 const BUFFER: usize = 16 << 10;
-
-/// The same of an HTTP/2 request's headers.
-const HEADER_LIST: u32 = 16 << 10;
-
-/// Header lines of a request.
-const MAX_HEADERS: usize = 100;
 
 /// How long a kept-alive connection may take from one answer to the end of the next head, silence included: longer
 /// than proxies keep theirs (nginx 60 s), so that it is they who close.
@@ -54,7 +52,7 @@ where
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
-    builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
+    builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let shut_down = http1::UpgradeableConnection::graceful_shutdown;
     note_silence(finish(door, pin!(connection), shut_down).await, &silence);

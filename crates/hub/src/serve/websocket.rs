@@ -2,6 +2,7 @@
 
 use super::admission::{Admitted, Head, STREAM, refusal};
 use super::entry::{Door, Visit};
+use super::head::MAX_HEAD;
 use super::site::Serves;
 use crate::code::{Code, Problem};
 use crate::journal;
@@ -11,7 +12,7 @@ use crate::stream::{Ask, websocket};
 use bytes::BytesMut;
 use http::{HeaderMap, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use sockeye::server::{Handshake, OriginPolicy, Server, Subprotocols};
+use sockeye::server::{Handshake, HeadLimits, OriginPolicy, Server, Subprotocols};
 use sockeye::{Deflate, WebSocket};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -23,7 +24,9 @@ pub(super) fn server(settings: &Settings) -> Server {
     // Both are tokens: there is no error.
     let subprotocols = Subprotocols::client_order([websocket::JSON, websocket::BINARY]).unwrap_or_default();
     let server = Server::new().origin(OriginPolicy::any()).subprotocols(subprotocols);
-    let server = server.limits(websocket::limits(&settings.limits));
+    let mut head = HeadLimits::default();
+    head.max_bytes = MAX_HEAD;
+    let server = server.limits(websocket::limits(&settings.limits)).head_limits(head);
     let mut namespaces = settings.namespaces.values().chain([&settings.default_namespace]);
     let compresses = namespaces.any(|namespace| namespace.compression);
     if compresses { server.deflate(Deflate::default()) } else { server }
