@@ -271,7 +271,7 @@ export class Connection {
   /** Ends a link that has been silent for too long. */
   #watch(link) {
     const wait = link.heard + link.limit - this.#settings.clock.now();
-    if (wait <= 0) this.ended(link, { reason: 'silent for too long' });
+    if (wait <= 0) this.ended(link, { reason: 'silent' });
     else if (wait) this.#timers.silence.set(wait, () => this.#watch(link));
   }
 
@@ -556,7 +556,7 @@ class EventStreamLink extends Link {
       for (let part; !(part = await reader.read()).done; ) {
         for (const data of parser.push(decoder.decode(part.value, { stream: true }))) owner.received(this, JSON.parse(data));
       }
-      throw { reason: 'the stream has ended' };
+      throw { reason: 'the end' };
     } catch (end) {
       owner.ended(this, { retry: parser.retry, reason: end.message, ...end });
     }
@@ -576,8 +576,8 @@ export class EventStreamParser {
     for (const line of lines) {
       const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
       if (name === 'data') this.#data.push(value);
-      else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
-      else if (line === '' && this.#data.length) yield this.#data.splice(0).join('\n');
+      else if (name === 'retry') this.retry = Number(value) || undefined;
+      else if (!line && this.#data.length) yield this.#data.splice(0).join('\n');
     }
   }
 }
