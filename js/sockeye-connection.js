@@ -231,7 +231,7 @@ export class Connection {
 
   #select(names) {
     this.transports = names.filter((name) => LINKS[name] && (name !== 'websocket' || this.#settings.WebSocket));
-    if (!this.transports.length) fail('NotSupportedError', 'no transport can be used here');
+    if (!this.transports.length) fail('NotSupportedError', 'no transport can be used');
   }
 
   #first() {
@@ -271,7 +271,7 @@ export class Connection {
   /** Ends a link that has been silent for too long. */
   #watch(link) {
     const wait = link.heard + link.limit - this.#settings.clock.now();
-    if (wait <= 0) this.ended(link, { reason: 'silent for too long' });
+    if (wait <= 0) this.ended(link, { reason: 'silent' });
     else if (wait) this.#timers.silence.set(wait, () => this.#watch(link));
   }
 
@@ -456,10 +456,9 @@ function httpOf(url, { head, body }, client) {
   const { type, fields, content_type: contentType, ...query } = head;
   const address = addressOf(url, { ...query, fields: fields && JSON.stringify(fields), client }, type);
   if (!body) return [address, {}];
-  const { text, bytes } = body;
-  const isText = text && contentType?.startsWith('text/');
+  const { plain, bytes } = body;
   const headers = { 'content-type': contentType ?? (bytes ? 'application/octet-stream' : 'application/json') };
-  return [address, { method: 'POST', headers, body: bytes ?? (isText ? JSON.parse(text) : text) }];
+  return [address, { method: 'POST', headers, body: bytes ?? plain }];
 }
 
 /** What answers is no push server: perhaps a proxy's page. */
@@ -486,20 +485,11 @@ class Link {
   }
 
   /** How it is closed over fetch. */
-  close(code = 1005, reason = '') {
+  async close(code = 1005, reason = '') {
     this.isClosed = true;
     this.abort?.abort();
     this.timer?.clear();
-    return Promise.resolve({ code, reason, clean: true });
-  }
-
-  /** Hands over what `read` yields; what cannot be read ends the link. */
-  take(read) {
-    try {
-      this.owner.received(this, read());
-    } catch (error) {
-      this.owner.ended(this, { reason: error.message });
-    }
+    return { code, reason, clean: true };
   }
 }
 
@@ -516,7 +506,13 @@ class WebSocketLink extends Link {
     const protocols = ['sockeye.bin.v1', ...(token ? [`sockeye.token.${token}`] : [])];
     const socket = (this.#socket = new this.settings.WebSocket(this.address().replace(/^http/, 'ws'), protocols));
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : messageOf(data)));
+    socket.onmessage = ({ data }) => {
+      try {
+        this.owner.received(this, typeof data === 'string' ? JSON.parse(data) : messageOf(data));
+      } catch (error) {
+        this.owner.ended(this, { reason: error.message });
+      }
+    };
     // A close follows.
     socket.onerror = () => {};
     // A server that wants a token waits for one, and says so only when it is asked for something else.
@@ -542,8 +538,7 @@ class WebSocketLink extends Link {
     socket.onmessage = null;
     return new Promise((resolve) => {
       socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, clean: wasClean });
-      if (code === undefined) socket.close();
-      else socket.close(code, reason);
+      socket.close(...(code ? [code, reason] : []));
     });
   }
 }
@@ -559,9 +554,9 @@ class EventStreamLink extends Link {
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
       for (let part; !(part = await reader.read()).done; ) {
-        for (const data of parser.push(decoder.decode(part.value, { stream: true }))) this.take(() => JSON.parse(data));
+        for (const data of parser.push(decoder.decode(part.value, { stream: true }))) owner.received(this, JSON.parse(data));
       }
-      throw { reason: 'the stream has ended' };
+      throw { reason: 'the end' };
     } catch (end) {
       owner.ended(this, { retry: parser.retry, reason: end.message, ...end });
     }
@@ -581,8 +576,8 @@ export class EventStreamParser {
     for (const line of lines) {
       const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
       if (name === 'data') this.#data.push(value);
-      else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
-      else if (line === '' && this.#data.length) yield this.#data.splice(0).join('\n');
+      else if (name === 'retry') this.retry = Number(value) || undefined;
+      else if (!line && this.#data.length) yield this.#data.splice(0).join('\n');
     }
   }
 }
@@ -595,10 +590,10 @@ class BatchLink extends Link {
     try {
       for (let isFirst = true; !this.isClosed; isFirst = false) {
         const { client, cursor, messages } = await this.poll(isLong ? (isFirst ? 0 : settings.wait) : undefined);
-        if (isFirst && messages[0]?.type !== 'close') this.take(() => ({ type: 'open', client, channels: ask.channels }));
+        if (isFirst && messages[0]?.type !== 'close') owner.received(this, { type: 'open', client, channels: ask.channels });
         // The cursor stands behind the messages, but for a `close`: it ends the link.
         const ordered = [...messages, { type: 'batch', cursor }].sort((one, other) => (one.type === 'close') - (other.type === 'close'));
-        for (const message of ordered) this.take(() => message);
+        for (const message of ordered) owner.received(this, message);
         Object.assign(ask, { since: cursor, client });
         if (this.isClosed || isLong || messages.length === BATCH) continue;
         await new Promise((resolve) => this.timer.set(settings.interval, resolve));

@@ -128,7 +128,8 @@ export interface PublishOptions {
   key?: string;
   /** At most 8 small values that travel in `meta.fields`. */
   fields?: Record<string, string | number | boolean>;
-  /** The content type of a binary payload or of text. */
+  /** The content type: of bytes any one, of a string text/* too, of other values one of JSON; else a TypeError. A Blob's is
+   * its own unless given. */
   contentType?: string;
 }
 

@@ -20,8 +20,8 @@ const DEFAULTS = {
 };
 /** Channels in a WebSocket's URL, which proxies want short; further ones are subscribed by message. */
 const URL_CHANNELS = 8;
-/** The epoch of the position before everything, `channel~0.0`. */
-const START = '0';
+/** Channels that are subscribed by message at once, and each second: fewer messages than a server takes. */
+const BURST = 60;
 
 export class Subscription extends EventTarget {
   constructor(channel, unsubscribe) {
@@ -125,7 +125,7 @@ export class Sockeye extends EventTarget {
     const subscription = new Subscription(channel, (one) => this.#leave(one));
     if (handler) subscription.addEventListener('message', (event) => handler(event));
     if (!this.#topics.has(channel)) {
-      this.#settle(since === 'start' ? `${channel}~${START}.0` : since, (name) => name === channel);
+      this.#settle(since === 'start' ? `${channel}~0.0` : since, (name) => name === channel);
       this.#topics.set(channel, new Set());
       this.#left.delete(channel);
       this.#sync();
@@ -135,8 +135,8 @@ export class Sockeye extends EventTarget {
   }
 
   async publish(channel, data, { key = newKey(), fields, contentType } = {}) {
-    const head = { type: 'publish', channel, key, fields, content_type: contentType };
-    return (await this.#request(head, bodyOf(data))).position;
+    const body = bodyOf(data, contentType);
+    return (await this.#request({ type: 'publish', channel, key, fields, content_type: body.type }, body)).position;
   }
 
   async presence(channel) {
@@ -157,7 +157,7 @@ export class Sockeye extends EventTarget {
     }
     const [only, ...others] = this.#topics.keys();
     const channel = this.#settings.channel ?? (others.length ? undefined : only);
-    if (channel === undefined) fail('InvalidStateError', 'send needs options.channel, or one subscribed channel');
+    if (!channel) fail('InvalidStateError', 'send needs options.channel');
     this.#request({ type: 'publish', channel, key: newKey() }, body).catch((error) => {
       if (this.#state === OPEN) this.#emit('error', { error }, channel);
     });
@@ -167,7 +167,7 @@ export class Sockeye extends EventTarget {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code < 5000)) {
       fail('InvalidAccessError', 'a close code is 1000 or 3000 to 4999');
     }
-    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
+    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason is too long');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
     this.#requests.pump(Infinity);
@@ -188,7 +188,8 @@ export class Sockeye extends EventTarget {
   #align(link) {
     const isLeaving = (channel) => link.channels.get(channel) === 'leaving';
     const leaving = [...link.channels.keys()].filter(isLeaving);
-    const missing = [...this.#topics.keys()].filter((channel) => !['asked', 'on', 'refused'].includes(link.channels.get(channel)));
+    const isMissing = (channel) => !['asked', 'on', 'refused'].includes(link.channels.get(channel));
+    const missing = [...this.#topics.keys()].filter(isMissing).slice(0, BURST);
     if (!link.send) {
       if (leaving.length || missing.length) this.#connection.open(link.name);
       return;
@@ -202,6 +203,7 @@ export class Sockeye extends EventTarget {
       link.asked.set(channel, link.send({ type: 'subscribe', channel, since }));
       link.channels.set(channel, 'asked');
     }
+    if (missing.length === BURST) this.#settings.clock.setTimeout(() => this.#sync(), 1000);
   }
 
   #leave(subscription) {
@@ -265,7 +267,8 @@ export class Sockeye extends EventTarget {
   #gap({ type, ...gap }) {
     const before = this.#positions.get(gap.channel);
     if (!this.#positions.advance(gap.position)) return;
-    if (before?.epoch === START && gap.reason === 'epoch') return;
+    // From before everything.
+    if (before?.epoch === '0' && gap.reason === 'epoch') return;
     if (before?.epoch === this.#positions.get(gap.channel).epoch && gap.from <= before.offset) gap.from = before.offset + 1;
     this.#emit(type, gap, gap.channel);
   }
@@ -314,11 +317,10 @@ export class Sockeye extends EventTarget {
   }
 
   #emit(type, fields, channel) {
-    const subscriptions = () => this.#topics.get(channel);
-    for (const target of [...(subscriptions() ?? []), this]) {
+    for (const target of [...(this.#topics.get(channel) ?? []), this]) {
       // A handler may have closed the client or unsubscribed another one.
       if (this.#state === CLOSING) return;
-      if (target === this || subscriptions()?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
+      if (target === this || this.#topics.get(channel)?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
     }
   }
 }
@@ -366,7 +368,7 @@ const systemClock = {
 function urlOf(url, { document, location }) {
   const base = document?.baseURI ?? location?.href;
   const href = URL.canParse(url, base) ? new URL(url, base).href : '';
-  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no URL of http, https, ws or wss without a fragment`);
+  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no http or ws URL, or has a fragment`);
   return new URL(href.replace(/^ws/, 'http'));
 }
 
@@ -375,20 +377,23 @@ function isBinary(data) {
 }
 
 function sizeOf(text) {
-  return new TextEncoder().encode(text).length;
+  return new Blob([text]).size;
 }
 
-/** A copy of the payload as it is now: { text } of JSON, { bytes }, or a { blob } whose bytes come later; and its size. */
-function bodyOf(data) {
-  if (data instanceof Blob) return { blob: data, size: data.size };
+/** A copy of the payload as it is now: { text } of JSON, and { plain } what HTTP sends, { bytes }, or a { blob } whose bytes
+ * come later; and its size and type. */
+function bodyOf(data, type) {
+  if (data instanceof Blob) return { blob: data, size: data.size, type: (type ?? data.type) || undefined };
   if (isBinary(data)) {
     const { buffer = data, byteOffset, byteLength } = data;
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
-    return { bytes, size: bytes.length };
+    return { bytes, size: bytes.length, type };
   }
   const text = JSON.stringify(data);
-  if (text === undefined) throw new TypeError('the payload is no JSON value');
-  return { text, size: sizeOf(text) };
+  const isText = typeof data === 'string' && /^text\//i.test(type);
+  const isJson = text && /^(application\/|[^;]*\+)json *(;|$)/i.test(type ?? 'application/json');
+  if (!isText && !isJson) throw new TypeError(`the payload is not ${type ?? 'JSON'}`);
+  return { text, plain: isText ? data : text, size: sizeOf(text), type };
 }
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */

@@ -239,7 +239,7 @@ test('more channels than fit into the URL of a WebSocket are subscribed by messa
   const client = world.client();
   const names = Array.from({ length: 100 }, (_, i) => `room:${'x'.repeat(100)}:${i}`);
   for (const name of names) client.subscribe(name);
-  await world.settle();
+  await world.pass(1000);
   assert.ok(world.server.asks[0].channels.length < 20);
   for (const name of names) world.server.publish(name, { data: 1 });
   await world.settle();
@@ -248,6 +248,19 @@ test('more channels than fit into the URL of a WebSocket are subscribed by messa
   for (const name of names) world.server.publish(name, { data: 2 });
   await world.pass(2000);
   assert.equal(client.seen.data.length, 200);
+});
+
+test('as many channels as a WebSocket takes are subscribed no faster than the server allows', async () => {
+  const world = new World();
+  world.server.rate = 100;
+  const client = world.client();
+  const channels = Array.from({ length: 128 }, (_, i) => `room:${i}`);
+  for (const channel of channels) client.subscribe(channel);
+  await world.pass(2000);
+  for (const channel of channels) world.server.publish(channel, { data: 1 });
+  await world.settle();
+  assert.equal(client.seen.data.length, 128);
+  assert.deepEqual(client.seen.transports, ['websocket']);
 });
 
 test('without a channel the client rests, and goes on with the next one', async () => {

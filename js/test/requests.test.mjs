@@ -144,6 +144,31 @@ test('a blob keeps its place among what is published after it', async () => {
   assert.deepEqual(server.log('chat').entries.map(({ data, b64 }) => data ?? b64), ['AP8Q', 2]);
 });
 
+for (const name of ['websocket', 'sse']) {
+  test(`${name}: a content type is one that the payload has, or a TypeError`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    const json = { a: 1 };
+    for (const [data, contentType] of [
+      [json, 'text/plain'], [json, 'image/png'], [7, 'text/plain'], ['x', 'image/png'], ['x', 'application/jsonx'], ['x', ''],
+      ['x', 'application/x-www-form-urlencoded'], ['x', 'image/png; a=application/json'], [undefined, 'application/json'],
+    ]) await assert.rejects(client.publish('chat', data, { contentType }), TypeError, `${data} as ${contentType}`);
+    const bytes = new Uint8Array([0, 255, 16]);
+    const blob = (type) => new Blob([bytes], { type });
+    const accepted = [
+      [json, undefined], [json, 'application/json'], [json, 'Application/LD+JSON ; a=b'], ['x', 'application/json'], ['x', 'text/markdown'],
+      ['x', 'Text/plain; charset=utf-8'], [bytes, 'image/png'], [bytes, 'text/plain'], [bytes, undefined],
+      [blob('image/png'), undefined], [blob(''), undefined], [blob('image/png'), 'image/gif'], [{ type: 'image/png' }, undefined],
+    ];
+    for (const [data, contentType] of accepted) client.publish('chat', data, { contentType });
+    await world.settle();
+    const types = accepted.map(([data, contentType]) => contentType ?? (data.size ? data.type || undefined : undefined));
+    const usual = accepted.map(([data]) => (data === bytes || data.size ? 'application/octet-stream' : 'application/json'));
+    const told = server.publications.map(({ type }) => type);
+    assert.deepEqual(told, name === 'websocket' ? types : types.map((type, i) => type ?? usual[i]));
+    if (name === 'sse') assert.deepEqual(server.publications.slice(2, 6).map(({ body }) => body), ['{"a":1}', '"x"', 'x', 'x']);
+  });
+}
+
 test('what is published is the payload as it was then', async () => {
   const { world, client, server } = await connected({ transports: ['sse'] });
   const [object, bytes] = [{ n: 1 }, new Uint8Array([0, 255, 16])];

@@ -237,7 +237,8 @@ class FakeServer {
     if (this.blocked.has('publish')) throw new TypeError('blocked');
     if (this.publishRefusal) return json({ type: 'error', ...this.publishRefusal }, this.publishRefusal.status);
     if (!this.posts.admits()) return json({ type: 'error', code: 4307, name: 'rate_limited', message: 'too fast' }, 429);
-    const fields = type === 'application/json' ? { data: JSON.parse(init.body) } : { b64: btoa(String.fromCharCode(...init.body)) };
+    const isText = typeof init.body === 'string';
+    const fields = isText ? { data: /json/i.test(type) ? JSON.parse(init.body) : init.body } : { b64: btoa(String.fromCharCode(...init.body)) };
     const position = this.publish(channel, fields, key);
     if (this.loseAnswers-- > 0) throw new TypeError('lost');
     return json({ type: 'published', channel, position });
@@ -335,9 +336,9 @@ class FakeWebSocket {
     this.deliver(channel);
   }
 
-  #publish({ id, channel, key, data, b64, binary }) {
+  #publish({ id, channel, key, data, b64, binary, content_type: type }) {
     const { server } = this;
-    server.publications.push({ channel, key, data });
+    server.publications.push({ channel, key, data, type });
     if (server.publishRefusal) return this.say({ type: 'error', id, ...server.publishRefusal, channel });
     const position = server.publish(channel, binary || b64 ? { b64: b64 ?? 'AP8Q' } : { data }, key);
     if (server.loseAnswers-- > 0) return this.break();
