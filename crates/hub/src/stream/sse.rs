@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Answers a request for an event stream.
 pub(super) async fn answer(worker: &Rc<Worker>, ask: Ask) -> Response<Body> {
@@ -60,6 +61,8 @@ struct EventStream {
     counters: Arc<Counters>,
     /// Gone once it has ended.
     session: Option<Rc<Session>>,
+    /// Places in channels that the client was not given for the moment.
+    carried: Cursor,
     /// Events that are encoded, and not yet taken: of a poll, no more.
     frames: VecDeque<Bytes>,
     /// What follows them, still growing.
@@ -71,11 +74,18 @@ impl EventStream {
     const AHEAD: usize = 16 << 10;
     /// From this length on an envelope is not copied but shared by all who get it: 4 KiB.
     const SHARED: usize = 4 << 10;
+    /// The longest time that every browser's timer knows: 24 days.
+    const NEVER: Duration = Duration::from_millis(i32::MAX as u64);
 
     fn new(counters: Arc<Counters>, begun: Begun) -> Self {
-        let Begun { session, open, cursor, refused } = begun;
-        let mut stream =
-            Self { counters, session: Some(session), frames: VecDeque::new(), tail: BytesMut::new() };
+        let Begun { session, open, cursor, carried, refused } = begun;
+        let mut stream = Self {
+            counters,
+            session: Some(session),
+            carried,
+            frames: VecDeque::new(),
+            tail: BytesMut::new(),
+        };
         stream.tail.put(envelope::retry_line(delay()));
         stream.tell(Some(&cursor), &open);
         for error in refused {
@@ -103,16 +113,22 @@ impl EventStream {
         match entry {
             Entry::Publication(publication) => {
                 let envelope = publication.json(&self.counters).clone();
-                self.publication(&envelope, &session.cursor());
+                self.publication(&envelope, &self.cursor(session));
             }
             Entry::Gap(channel, gap) => {
-                self.tell(Some(&session.cursor()), &envelope::gap(&channel, &gap));
+                self.tell(Some(&self.cursor(session)), &envelope::gap(&channel, &gap));
             }
             Entry::Join(channel, member) => self.tell(None, &envelope::join(&channel, &member)),
             Entry::Leave(channel, member) => self.tell(None, &envelope::leave(&channel, &member)),
             Entry::Own(message) => self.tell(None, &message),
             Entry::Heartbeat => self.tell(None, &envelope::heartbeat()),
         }
+    }
+
+    fn cursor(&self, session: &Session) -> Cursor {
+        let mut cursor = session.cursor();
+        self.carried.positions().for_each(|position| cursor.merge(position));
+        cursor
     }
 
     /// The shared envelope, and the connection's own cursor behind it.
@@ -135,6 +151,10 @@ impl EventStream {
 
     fn end(&mut self, session: &Session) {
         let problem = session.ended().unwrap_or_else(|| Code::Unavailable.into());
+        if problem.code.then() == Then::Stop {
+            // An `EventSource` connects again whatever it is told, but not before this.
+            self.tail.put(envelope::retry_line(Self::NEVER));
+        }
         self.tell(None, &envelope::close(&problem, retry(&problem)));
         session.close(Departure::Closed);
         self.session = None;

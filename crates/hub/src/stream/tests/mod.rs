@@ -2,6 +2,7 @@
 
 mod batch;
 mod bursts;
+mod disconnect;
 mod recovery;
 mod requests;
 mod slow;
