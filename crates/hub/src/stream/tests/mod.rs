@@ -3,6 +3,7 @@
 mod batch;
 mod bursts;
 mod disconnect;
+mod flooding;
 mod recovery;
 mod requests;
 mod slow;
