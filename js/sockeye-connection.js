@@ -9,8 +9,16 @@
 const PATIENCE = 3;
 /** The code of a link that asked for no channel: there is nothing to do until the page subscribes to one. */
 const NO_CHANNEL = 4103;
+/** The code of more channels than a transport has room for; a WebSocket has the most. */
+const TOO_MANY = 4306;
 /** Messages of a batch. */
 const BATCH = 1000;
+/** The id of a request that HTTP has. */
+const POSTED = -1;
+/** Requests that a WebSocket has without an answer. */
+const UNANSWERED = 32;
+const FLOODING = 4005;
+const RATE_LIMITED = 4307;
 
 export class SockeyeError extends Error {
   constructor({ code = 0, name, reason, channel }) {
@@ -71,6 +79,7 @@ export class Connection {
   /** Resolves with how it ended. */
   async close(code, reason) {
     const { link } = this;
+    this.link = null;
     this.#halt();
     return link ? link.close(code, reason) : {};
   }
@@ -112,14 +121,17 @@ export class Connection {
     const isAttempt = link === this.#attempt?.link;
     if (!isAttempt && link !== this.link) return;
     link.heard = this.#settings.clock.now();
-    if (message.type === 'close') this.ended(link, { ...message, reason: message.message, clean: true });
+    // Before its `open` an error is about the link as a whole.
+    if (message.type === 'close' || (isAttempt && message.type === 'error')) this.ended(link, { ...message, reason: message.message, clean: true });
     else if (isAttempt) message.type === 'open' && this.#promote(link, message);
-    else if (message.type === 'pong') this.rtt = link.heard - link.pinged;
-    else this.#owner.received(link, message);
+    else if (message.type === 'pong') {
+      const { pingInterval } = this.#settings;
+      this.rtt = link.heard - link.pinged;
+      if (pingInterval) this.#timers.ping.set(pingInterval, () => this.ping(link));
+    } else this.#owner.received(link, message);
   }
 
   ended(link, end) {
-    link.close();
     if (link === this.#attempt?.link) this.#missed(end);
     if (link !== this.link) return;
     this.#drop();
@@ -130,6 +142,15 @@ export class Connection {
     if (!this.#attempt || verdictOf(end) === 'stop') return this.#again(link.name, end);
     this.#attempt.purpose = 'connect';
     this.#owner.down(end, 0);
+  }
+
+  /** Asks a WebSocket for an answer, which is due soon. */
+  ping(link) {
+    const { clock, timeout } = this.#settings;
+    link.pinged = clock.now();
+    link.heard = link.pinged + timeout - link.limit;
+    link.send({ type: 'ping' });
+    this.#watch(link);
   }
 
   /** Opens a link; the one in use stays until the new one can take its place. */
@@ -149,12 +170,10 @@ export class Connection {
   }
 
   #promote(link, message) {
-    const old = this.link;
     this.#attempt = undefined;
     this.#timers.attempt.clear();
     this.#drop();
     this.link = link;
-    old?.close();
     link.opened = link.heard;
     link.limit = 2000 * message.heartbeat;
     this.#last = link.name;
@@ -164,7 +183,6 @@ export class Connection {
     this.#watch(link);
     this.#climbLater();
     this.#refreshLater(link.ask.token);
-    if (link.send) this.#ping(link);
     this.#owner.opened(link, message);
   }
 
@@ -173,17 +191,17 @@ export class Connection {
     const { name, purpose } = this.#attempt;
     this.#abandon();
     if (purpose === 'climb') return this.#climb(name);
-    this.link?.close();
-    this.#drop();
     this.#again(name, end);
   }
 
-  /** Whether, when and how to connect after a link has ended. */
+  /** Whether, when and how to connect after a link has ended, or one for other channels has not come. */
   #again(name, end) {
-    const verdict = verdictOf(end);
+    const isFull = end.code === TOO_MANY && name !== 'websocket' && this.transports.includes('websocket');
+    const verdict = isFull ? 'unknown' : verdictOf(end);
     if (!this.transports.includes(name)) name = this.#first();
-    if (end.code === NO_CHANNEL && !this.#owner.hasChannels()) {
+    if (end.code === NO_CHANNEL && !this.#owner.ask(name).channels.length) {
       this.isIdle = true;
+      this.#drop();
       return this.#owner.down(end, Infinity);
     }
     if (verdict === 'stop' || (verdict === 'token' && !this.renew())) {
@@ -195,12 +213,12 @@ export class Connection {
     else if (verdict === 'reconnect') delay = end.retry ?? this.#backoff();
     else [name, delay] = this.#next(name, end);
     this.#timers.retry.set(delay, () => this.open(name));
-    this.#owner.down(end, delay);
+    if (!this.link) this.#owner.down(end, delay);
   }
 
   /** The transport to try when nobody knows whether the last one or the server is to blame. */
-  #next(name, { retry }) {
-    if (++this.#tries >= (this.#worked.has(name) ? PATIENCE : 1)) {
+  #next(name, { code, retry }) {
+    if (++this.#tries >= PATIENCE || code === TOO_MANY || !this.#worked.has(name)) {
       this.#tries = 0;
       this.#blocked.add(name);
       const other = this.transports.find((one) => !this.#blocked.has(one));
@@ -213,7 +231,7 @@ export class Connection {
 
   #select(names) {
     this.transports = names.filter((name) => LINKS[name] && (name !== 'websocket' || this.#settings.WebSocket));
-    if (!this.transports.length) fail('NotSupportedError', 'no transport can be used here');
+    if (!this.transports.length) fail('NotSupportedError', 'no transport can be used');
   }
 
   #first() {
@@ -232,6 +250,7 @@ export class Connection {
 
   /** The link is no longer in use. */
   #drop() {
+    this.link?.close();
     this.link = null;
     for (const name of ['silence', 'climb', 'token', 'ping']) this.#timers[name].clear();
   }
@@ -293,32 +312,20 @@ export class Connection {
     });
   }
 
-  #ping(link) {
-    link.pinged = this.#settings.clock.now();
-    link.send({ type: 'ping' });
-    if (this.#settings.pingInterval) this.#timers.ping.set(this.#settings.pingInterval, () => this.#ping(link));
-  }
-
   /** The page is seen again, or the network is back. */
   #woke() {
     const { link } = this;
     if (this.#timers.retry.isSet) return this.#timers.retry.fire();
-    if (link?.send) {
-      this.#ping(link);
-      // An answer is due soon.
-      link.heard = this.#settings.clock.now() + this.#settings.timeout - link.limit;
-      this.#watch(link);
-    }
+    if (link?.send) this.ping(link);
     if (link && !this.#attempt && this.#better().length) this.#climb();
   }
 }
 
 /** What an end asks for; docs/protocol.md section 8. Without a channel the page has subscribed to one meanwhile. */
 function verdictOf({ code }) {
-  const hundred = Math.floor(code / 100);
-  if (code === NO_CHANNEL || hundred === 40) return 'reconnect';
-  if (hundred === 42) return 'token';
-  return [41, 43].includes(hundred) || [1002, 1003, 1007, 1009, 1010].includes(code) ? 'stop' : 'unknown';
+  if (code === NO_CHANNEL || /^40..$/.test(code)) return 'reconnect';
+  if (/^42..$/.test(code)) return 'token';
+  return /^(4[13]..|100[2379]|1010)$/.test(code) ? 'stop' : 'unknown';
 }
 
 /** When a token expires, in milliseconds since 1970; NaN if it does not say. */
@@ -336,13 +343,11 @@ export class Requests {
   client = '';
   #settings;
   #connection;
-  #waiting = [];
-  // Id on the WebSocket -> request.
-  #sent = new Map();
-  // The one that HTTP has; the others wait behind it.
-  #posted = null;
+  // In order, until settled. What is under way has an `id`: the WebSocket's, or POSTED.
+  #queue = [];
   #pause;
-  #count = 0;
+  // Milliseconds between two requests on a WebSocket.
+  #step = 0;
 
   constructor(settings, connection) {
     this.#settings = settings;
@@ -352,13 +357,13 @@ export class Requests {
 
   /** Bytes that no WebSocket has taken yet. */
   get bytes() {
-    return [this.#posted, ...this.#waiting].reduce((sum, request) => sum + (request?.body?.size ?? 0), 0);
+    return this.#queue.reduce((sum, { id, body }) => sum + (id > 0 ? 0 : body?.size ?? 0), 0);
   }
 
   /** Resolves with the answer's envelope. */
   add(head, body) {
     return new Promise((resolve, reject) => {
-      const request = { head, body, resolve, reject, order: this.#count++, failures: 0, timer: new Timer(this.#settings.clock) };
+      const request = { head, body, resolve, reject, failures: 0, timer: new Timer(this.#settings.clock) };
       request.timer.set(this.#settings.requestTimeout, () => {
         this.#refuse(request, { name: 'timeout', reason: 'no answer in time' });
       });
@@ -366,52 +371,57 @@ export class Requests {
         body.bytes = new Uint8Array(buffer);
         this.pump();
       }, (error) => this.#refuse(request, { name: 'bad_payload', reason: error.message }));
-      this.#waiting.push(request);
+      this.#queue.push(request);
       queueMicrotask(() => this.pump());
     });
   }
 
-  pump() {
+  /** Sends what may be sent now: over HTTP one after the other. */
+  pump(most = UNANSWERED) {
     const { link, isIdle } = this.#connection;
-    while ((link || isIdle) && !this.#pause.isSet && !this.#posted && this.#waiting.length) {
-      const { head, body } = this.#waiting[0];
-      if (body?.blob && !body.bytes) return;
-      const request = this.#waiting.shift();
-      if (link?.send) this.#sent.set(link.send(head, body), request);
-      else this.#post(request);
+    for (const request of this.#queue.slice(0, link?.send ? most : 1)) {
+      const { id, head, body } = request;
+      if (!(link || isIdle) || this.#pause.isSet || id === POSTED || (body?.blob && !body.bytes)) return;
+      if (!link?.send) this.#post(request);
+      else if (!id) {
+        request.id = link.send(head, body);
+        if (this.#step) this.#pauseFor(this.#step);
+      }
     }
   }
 
-  /** The WebSocket is gone: what it had not answered comes first again. */
-  lost() {
-    this.#again([...this.#sent.values()]);
-    this.#sent.clear();
+  #pauseFor(milliseconds) {
+    this.#pause.set(milliseconds, () => this.pump());
+  }
+
+  /** The WebSocket is gone: what it had not answered is to be sent again, at half the speed if it was too fast. */
+  lost({ code } = {}) {
+    if (code === FLOODING) this.#step = 2 * this.#step || 20;
+    for (const request of this.#queue) if (request.id !== POSTED) request.id = undefined;
   }
 
   /** Whether the message is the answer to a request. */
   answered(message) {
-    const request = this.#sent.get(message.id);
+    const request = message.id && this.#queue.find(({ id }) => id === message.id);
     if (!request) return false;
-    this.#sent.delete(message.id);
     if (message.type === 'error') this.#failed(request, { ...message, reason: message.message });
     else this.#settle(request, () => request.resolve(message));
+    this.pump();
     return true;
   }
 
   stop() {
-    this.lost();
     this.#pause.clear();
-    for (const request of [this.#posted, ...this.#waiting]) if (request) this.#refuse(request, GONE);
+    for (const request of this.#queue) this.#refuse(request, GONE);
   }
 
   async #post(request) {
-    this.#posted = request;
+    request.id = POSTED;
     try {
       const token = await this.#connection.token();
       const [url, init] = httpOf(this.#settings.url, request, this.client);
       const response = await this.#connection.fetch(url, { ...init, token });
       const answer = await response.json();
-      this.#posted = null;
       this.#settle(request, () => request.resolve(answer));
     } catch (end) {
       this.#failed(request, { reason: end.message, ...end });
@@ -422,15 +432,10 @@ export class Requests {
   /** Tries again what the server may not have seen, or could not do for now. */
   #failed(request, end) {
     const verdict = verdictOf(end);
-    const isLater = !end.code || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
-    if (!isLater || request.isSettled) return this.#refuse(request, end);
-    this.#posted = null;
-    this.#again([request]);
-    this.#pause.set(end.retry ?? backoff(this.#settings, request.failures++), () => this.pump());
-  }
-
-  #again(requests) {
-    this.#waiting = [...requests, ...this.#waiting].filter(({ isSettled }) => !isSettled).sort((one, other) => one.order - other.order);
+    const isLater = !end.code || end.code === RATE_LIMITED || verdict === 'reconnect' || (verdict === 'token' && !request.failures && this.#connection.renew());
+    if (!isLater || !this.#queue.includes(request)) return this.#refuse(request, end);
+    request.id = undefined;
+    this.#pauseFor(end.retry ?? backoff(this.#settings, request.failures++));
   }
 
   #refuse(request, end) {
@@ -438,11 +443,9 @@ export class Requests {
   }
 
   #settle(request, finish) {
-    if (!request.isSettled) finish();
-    request.isSettled = true;
+    finish();
     request.timer.clear();
-    this.#waiting = this.#waiting.filter((one) => one !== request);
-    if (this.#posted === request) this.#posted = null;
+    this.#queue = this.#queue.filter((one) => one !== request);
   }
 }
 
@@ -453,10 +456,9 @@ function httpOf(url, { head, body }, client) {
   const { type, fields, content_type: contentType, ...query } = head;
   const address = addressOf(url, { ...query, fields: fields && JSON.stringify(fields), client }, type);
   if (!body) return [address, {}];
-  const { text, bytes } = body;
-  const isText = text && contentType?.startsWith('text/');
+  const { plain, bytes } = body;
   const headers = { 'content-type': contentType ?? (bytes ? 'application/octet-stream' : 'application/json') };
-  return [address, { method: 'POST', headers, body: bytes ?? (isText ? JSON.parse(text) : text) }];
+  return [address, { method: 'POST', headers, body: bytes ?? plain }];
 }
 
 /** What answers is no push server: perhaps a proxy's page. */
@@ -483,20 +485,11 @@ class Link {
   }
 
   /** How it is closed over fetch. */
-  close(code = 1005, reason = '') {
+  async close(code = 1005, reason = '') {
     this.isClosed = true;
     this.abort?.abort();
     this.timer?.clear();
-    return Promise.resolve({ code, reason, clean: true });
-  }
-
-  /** Hands over what `read` yields; what cannot be read ends the link. */
-  take(read) {
-    try {
-      this.owner.received(this, read());
-    } catch (error) {
-      this.owner.ended(this, { reason: error.message });
-    }
+    return { code, reason, clean: true };
   }
 }
 
@@ -513,9 +506,17 @@ class WebSocketLink extends Link {
     const protocols = ['sockeye.bin.v1', ...(token ? [`sockeye.token.${token}`] : [])];
     const socket = (this.#socket = new this.settings.WebSocket(this.address().replace(/^http/, 'ws'), protocols));
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.take(() => (typeof data === 'string' ? JSON.parse(data) : messageOf(data)));
+    socket.onmessage = ({ data }) => {
+      try {
+        this.owner.received(this, typeof data === 'string' ? JSON.parse(data) : messageOf(data));
+      } catch (error) {
+        this.owner.ended(this, { reason: error.message });
+      }
+    };
     // A close follows.
     socket.onerror = () => {};
+    // A server that wants a token waits for one, and says so only when it is asked for something else.
+    socket.onopen = () => this.owner.ping(this);
     socket.onclose = ({ code, reason, wasClean }) => this.owner.ended(this, { code, reason, clean: wasClean });
   }
 
@@ -536,9 +537,8 @@ class WebSocketLink extends Link {
     if (!socket) return undefined;
     socket.onmessage = null;
     return new Promise((resolve) => {
-      socket.onclose = (event) => resolve({ code: event.code, reason: event.reason, clean: event.wasClean });
-      if (code === undefined) socket.close();
-      else socket.close(code, reason);
+      socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, clean: wasClean });
+      socket.close(...(code ? [code, reason] : []));
     });
   }
 }
@@ -547,43 +547,38 @@ class WebSocketLink extends Link {
 class EventStreamLink extends Link {
   async run() {
     const { owner } = this;
-    const parser = new EventStreamParser((data) => this.take(() => JSON.parse(data)));
+    const parser = new EventStreamParser();
     try {
       const response = await this.fetch({}, { accept: 'text/event-stream' });
       if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw NOT_OURS;
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
-      for (let part; !(part = await reader.read()).done; ) parser.push(decoder.decode(part.value, { stream: true }));
+      for (let part; !(part = await reader.read()).done; ) {
+        for (const data of parser.push(decoder.decode(part.value, { stream: true }))) owner.received(this, JSON.parse(data));
+      }
       throw { reason: 'the stream has ended' };
     } catch (end) {
       owner.ended(this, { retry: parser.retry, reason: end.message, ...end });
     }
   }
-
 }
 
 export class EventStreamParser {
   retry;
   #rest = '';
   #data = [];
-  #onData;
 
-  constructor(onData) {
-    this.#onData = onData;
-  }
-
-  push(text) {
+  /** Yields the data of each event that ends in the text. */
+  *push(text) {
     // A CR at the end may be half of a CRLF.
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop();
-    for (const line of lines) this.#line(line);
-  }
-
-  #line(line) {
-    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
-    if (name === 'data') this.#data.push(value);
-    else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
-    else if (line === '' && this.#data.length) this.#onData(this.#data.splice(0).join('\n'));
+    for (const line of lines) {
+      const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+      if (name === 'data') this.#data.push(value);
+      else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value);
+      else if (line === '' && this.#data.length) yield this.#data.splice(0).join('\n');
+    }
   }
 }
 
@@ -595,10 +590,10 @@ class BatchLink extends Link {
     try {
       for (let isFirst = true; !this.isClosed; isFirst = false) {
         const { client, cursor, messages } = await this.poll(isLong ? (isFirst ? 0 : settings.wait) : undefined);
-        if (isFirst && messages[0]?.type !== 'close') this.take(() => ({ type: 'open', client, channels: ask.channels }));
+        if (isFirst && messages[0]?.type !== 'close') owner.received(this, { type: 'open', client, channels: ask.channels });
         // The cursor stands behind the messages, but for a `close`: it ends the link.
         const ordered = [...messages, { type: 'batch', cursor }].sort((one, other) => (one.type === 'close') - (other.type === 'close'));
-        for (const message of ordered) this.take(() => message);
+        for (const message of ordered) owner.received(this, message);
         Object.assign(ask, { since: cursor, client });
         if (this.isClosed || isLong || messages.length === BATCH) continue;
         await new Promise((resolve) => this.timer.set(settings.interval, resolve));
@@ -626,16 +621,13 @@ class BatchLink extends Link {
 /** A binary message of `sockeye.bin.v1`: the header's length, the header, the payload. */
 function frameOf(json, bytes) {
   const header = new TextEncoder().encode(json);
-  const frame = new Uint8Array(2 + header.length + bytes.length);
-  new DataView(frame.buffer).setUint16(0, header.length);
-  frame.set(header, 2);
-  frame.set(bytes, 2 + header.length);
-  return frame;
+  return Uint8Array.from([header.length >> 8, header.length, ...header, ...bytes]);
 }
 
 function messageOf(frame) {
-  const end = 2 + new DataView(frame).getUint16(0);
-  return { ...JSON.parse(new TextDecoder().decode(frame.slice(2, end))), bytes: new Uint8Array(frame.slice(end)) };
+  const bytes = new Uint8Array(frame);
+  const end = 2 + 256 * bytes[0] + bytes[1];
+  return { ...JSON.parse(new TextDecoder().decode(bytes.slice(2, end))), bytes: bytes.slice(end) };
 }
 
 const LINKS = { websocket: WebSocketLink, sse: EventStreamLink, long_poll: BatchLink, poll: BatchLink };
@@ -645,41 +637,34 @@ function addressOf(base, query, path) {
   const url = new URL(base);
   if (path) url.pathname = url.pathname.replace(/[^/]*$/, path);
   for (const [name, value] of Object.entries(query)) {
-    if (Array.isArray(value)) for (const one of value) url.searchParams.append(name, one);
-    else if (value !== undefined && value !== '') url.searchParams.set(name, value);
+    for (const one of [value].flat()) if (one !== undefined && one !== '') url.searchParams.append(name, one);
   }
   return url.href;
 }
 
 class Timer {
+  isSet = false;
   #clock;
   #handle;
-  #callback;
 
   constructor(clock) {
     this.#clock = clock;
   }
 
-  get isSet() {
-    return this.#callback !== undefined;
-  }
-
   set(milliseconds, callback) {
     this.clear();
-    this.#callback = callback;
-    this.#handle = this.#clock.setTimeout(() => this.fire(), milliseconds);
+    this.isSet = true;
+    /** Does now what was to be done later. */
+    this.fire = () => {
+      this.clear();
+      callback();
+    };
+    this.#handle = this.#clock.setTimeout(this.fire, milliseconds);
   }
 
   clear() {
-    if (this.isSet) this.#clock.clearTimeout(this.#handle);
-    this.#callback = undefined;
-  }
-
-  /** Does now what was to be done later. */
-  fire() {
-    const callback = this.#callback;
-    this.clear();
-    callback();
+    this.isSet = false;
+    this.#clock.clearTimeout(this.#handle);
   }
 }
 

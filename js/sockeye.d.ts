@@ -29,7 +29,7 @@ export interface Options {
   /** Sends cookies to another origin too. */
   withCredentials?: boolean;
 
-  /** Milliseconds that a transport may take until the server's `open` has come; default 5000. */
+  /** Milliseconds that a transport may take until the server's `open` has come, and to answer a ping; default 5000. */
   timeout?: number;
   /** Milliseconds until `publish`, `presence` and `history` give up, reconnecting included; default 30000. */
   requestTimeout?: number;
@@ -40,7 +40,8 @@ export interface Options {
   /** Milliseconds until a better transport is tried again in the background, doubled each time up to 20 times as many;
    * default 30000. */
   climbDelay?: number;
-  /** Milliseconds between the pings that measure `rtt` on WebSocket; default 20000; 0 sends none. */
+  /** Milliseconds between the pings that measure `rtt` on WebSocket, and find a server that hangs; default 20000; 0 sends
+   * one when the connection opens, and one when the page wakes up. */
   pingInterval?: number;
   /** Seconds of a long poll; default 25. */
   wait?: number;
@@ -127,7 +128,8 @@ export interface PublishOptions {
   key?: string;
   /** At most 8 small values that travel in `meta.fields`. */
   fields?: Record<string, string | number | boolean>;
-  /** The content type of a binary payload or of text. */
+  /** The content type: of bytes any one, of a string text/* too, of other values one of JSON; else a TypeError. A Blob's is
+   * its own unless given. */
   contentType?: string;
 }
 
@@ -239,10 +241,11 @@ export class Sockeye extends EventTarget {
   addEventListener<K extends keyof SockeyeEvents>(
     type: K, listener: (event: SockeyeEvents[K]) => void, options?: AddEventListenerOptions | boolean): void;
 
-  /** Follows a channel. `since` counts for the first subscription of a channel; a further one shares it. */
+  /** Follows a channel; a name that is none is a `SyntaxError`. `since` counts for the first subscription of a channel; a further one shares it. */
   subscribe<T = any>(
     channel: string, handler?: ((message: MessageEvent<T>) => void) | null, options?: { since?: Since }): Subscription;
-  /** Publishes, and tells the position. Publications of one client stay in order. */
+  /** Publishes, and tells the position. Publications of one client stay in order. Those that come too fast are
+   * tried again until `requestTimeout`. */
   publish(channel: string, data: Payload, options?: PublishOptions): Promise<string>;
   /** Who is in a channel. */
   presence(channel: string): Promise<Member[]>;

@@ -23,13 +23,6 @@ const URL_CHANNELS = 8;
 /** The epoch of the position before everything, `channel~0.0`. */
 const START = '0';
 
-class SockeyeEvent extends Event {
-  constructor(type, fields) {
-    super(type);
-    Object.assign(this, fields);
-  }
-}
-
 export class Subscription extends EventTarget {
   constructor(channel, unsubscribe) {
     super();
@@ -50,7 +43,6 @@ export class Sockeye extends EventTarget {
   #state = CONNECTING;
   // The transport that the last event named.
   #shown;
-  #client = '';
   // Bytes given to `send` after the end.
   #dropped = 0;
   #on = {};
@@ -81,12 +73,11 @@ export class Sockeye extends EventTarget {
       opened: (link, message) => this.#opened(link, message),
       received: (link, message) => this.#received(link, message),
       down: (end, delay) => {
-        this.#requests.lost();
+        this.#requests.lost(end);
         this.#show(null, end, delay);
       },
       stopped: (end) => this.#end(end),
       sync: () => this.#sync(),
-      hasChannels: () => this.#topics.size > 0,
     });
     this.#requests = new Requests(this.#settings, this.#connection);
     if (this.#settings.token) queueMicrotask(() => this.#connection.start());
@@ -113,7 +104,7 @@ export class Sockeye extends EventTarget {
   }
 
   get client() {
-    return this.#client.split('.')[0];
+    return this.#requests.client.split('.')[0];
   }
 
   get cursor() {
@@ -130,6 +121,7 @@ export class Sockeye extends EventTarget {
 
   subscribe(channel, handler, { since = this.#settings.since } = {}) {
     if (this.#state > OPEN) fail('InvalidStateError', 'the client is closed');
+    if (!/^[\w\-.:/@#$!+=%]{1,255}$/.test(channel)) fail('SyntaxError', `'${channel}' is no channel's name`);
     const subscription = new Subscription(channel, (one) => this.#leave(one));
     if (handler) subscription.addEventListener('message', (event) => handler(event));
     if (!this.#topics.has(channel)) {
@@ -143,8 +135,8 @@ export class Sockeye extends EventTarget {
   }
 
   async publish(channel, data, { key = newKey(), fields, contentType } = {}) {
-    const head = { type: 'publish', channel, key, fields, content_type: contentType };
-    return (await this.#request(head, bodyOf(data))).position;
+    const body = bodyOf(data, contentType);
+    return (await this.#request({ type: 'publish', channel, key, fields, content_type: body.type }, body)).position;
   }
 
   async presence(channel) {
@@ -165,7 +157,7 @@ export class Sockeye extends EventTarget {
     }
     const [only, ...others] = this.#topics.keys();
     const channel = this.#settings.channel ?? (others.length ? undefined : only);
-    if (channel === undefined) fail('InvalidStateError', 'send needs options.channel, or one subscribed channel');
+    if (channel === undefined) fail('InvalidStateError', 'send needs options.channel');
     this.#request({ type: 'publish', channel, key: newKey() }, body).catch((error) => {
       if (this.#state === OPEN) this.#emit('error', { error }, channel);
     });
@@ -175,9 +167,10 @@ export class Sockeye extends EventTarget {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code < 5000)) {
       fail('InvalidAccessError', 'a close code is 1000 or 3000 to 4999');
     }
-    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has more than 123 bytes');
+    if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason has over 123 bytes');
     if (this.#state > OPEN) return;
     const wasOpen = this.#state === OPEN;
+    this.#requests.pump(Infinity);
     this.#state = CLOSING;
     this.#connection.close(code, reason).then((end) => this.#end(wasOpen ? end : {}));
   }
@@ -226,11 +219,11 @@ export class Sockeye extends EventTarget {
   #ask(name) {
     const channels = [...this.#topics.keys()].slice(0, name === 'websocket' ? URL_CHANNELS : undefined);
     const since = this.#positions.cursor((channel) => channels.includes(channel) || !this.#topics.has(channel));
-    return { channels, client: this.#client, since: since || 'now' };
+    return { channels, client: this.#requests.client, since: since || 'now' };
   }
 
   #opened(link, message) {
-    this.#client = this.#requests.client = message.client;
+    this.#requests.client = message.client;
     for (const channel of message.channels) {
       if (link.channels.get(channel) !== 'leaving') link.channels.set(channel, this.#left.has(channel) ? 'left' : 'on');
     }
@@ -321,11 +314,10 @@ export class Sockeye extends EventTarget {
   }
 
   #emit(type, fields, channel) {
-    const subscriptions = () => this.#topics.get(channel);
-    for (const target of [...(subscriptions() ?? []), this]) {
+    for (const target of [...(this.#topics.get(channel) ?? []), this]) {
       // A handler may have closed the client or unsubscribed another one.
-      if (this.#state > OPEN && !(this.#state === CLOSED && (type === 'close' || type === 'error'))) return;
-      if (target === this || subscriptions()?.has(target)) target.dispatchEvent(new SockeyeEvent(type, fields));
+      if (this.#state === CLOSING) return;
+      if (target === this || this.#topics.get(channel)?.has(target)) target.dispatchEvent(Object.assign(new Event(type), fields));
     }
   }
 }
@@ -358,9 +350,8 @@ function placesOf(cursor = '') {
 }
 
 function settingsOf(url, options) {
-  const settings = { ...DEFAULTS, window: globalThis, random: Math.random, clock: systemClock, ...options };
-  settings.WebSocket ??= globalThis.WebSocket;
-  settings.fetch ??= fetch.bind(globalThis);
+  const { WebSocket, fetch } = globalThis;
+  const settings = { ...DEFAULTS, WebSocket, fetch, window: globalThis, random: Math.random, clock: systemClock, ...options };
   settings.url = urlOf(url, settings.window);
   return settings;
 }
@@ -373,10 +364,9 @@ const systemClock = {
 
 function urlOf(url, { document, location }) {
   const base = document?.baseURI ?? location?.href;
-  if (!URL.canParse(url, base)) fail('SyntaxError', `'${url}' is no URL here`);
-  const parsed = new URL(url, base);
-  if (!/^(http|ws)s?:[^#]*$/.test(parsed.href)) fail('SyntaxError', 'the URL takes http, https, ws or wss, and no fragment');
-  return new URL(parsed.href.replace(/^ws/, 'http'));
+  const href = URL.canParse(url, base) ? new URL(url, base).href : '';
+  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no http or ws URL, or has a fragment`);
+  return new URL(href.replace(/^ws/, 'http'));
 }
 
 function isBinary(data) {
@@ -384,23 +374,26 @@ function isBinary(data) {
 }
 
 function sizeOf(text) {
-  return new TextEncoder().encode(text).length;
+  return new Blob([text]).size;
 }
 
-/** A copy of the payload as it is now: { text } of JSON, { bytes }, or a { blob } whose bytes come later; and its size. */
-function bodyOf(data) {
-  if (data instanceof Blob) return { blob: data, size: data.size };
+/** A copy of the payload as it is now: { text } of JSON, and { plain } what HTTP sends, { bytes }, or a { blob } whose bytes
+ * come later; and its size and type. */
+function bodyOf(data, type) {
+  if (data instanceof Blob) return { blob: data, size: data.size, type: (type ?? data.type) || undefined };
   if (isBinary(data)) {
-    const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
-    return { bytes, size: bytes.length };
+    const { buffer = data, byteOffset, byteLength } = data;
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
+    return { bytes, size: bytes.length, type };
   }
   const text = JSON.stringify(data);
-  if (text === undefined) throw new TypeError('the payload is no JSON value');
-  return { text, size: sizeOf(text) };
+  const isText = typeof data === 'string' && /^text\//i.test(type);
+  const isJson = text && /^(application\/|[^;]*\+)json *(;|$)/i.test(type ?? 'application/json');
+  if (!isText && !isJson) throw new TypeError(`the payload is no JSON value, or not ${type}`);
+  return { text, plain: isText ? data : text, size: sizeOf(text), type };
 }
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
 function newKey() {
-  return [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(36)).join('-');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

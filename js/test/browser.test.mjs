@@ -110,6 +110,17 @@ test('send() publishes to the only channel, or to the one that is named', async 
   assert.equal(named.server.log('out').head, 1);
 });
 
+test('what was sent before close() is delivered: all of it on a WebSocket, the first of it over HTTP', async () => {
+  for (const name of ['websocket', 'sse', 'long_poll', 'poll']) {
+    const { world, client, server } = await connected({ transports: [name] });
+    for (let i = 1; i <= 100; i += 1) client.send(`${i}`);
+    client.close();
+    await world.pass(60000);
+    assert.equal(server.log('chat').head, name === 'websocket' ? 100 : 1, name);
+    assert.deepEqual(client.seen.events, ['open', 'close 1005']);
+  }
+});
+
 test('send() throws while CONNECTING, and drops and counts after the end', async () => {
   const world = new World();
   const client = world.client();
@@ -126,10 +137,10 @@ test('send() throws while CONNECTING, and drops and counts after the end', async
 
 test('send() tells failures by `error`', async () => {
   const { world, client, server } = await connected();
-  server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast' };
+  server.publishRefusal = { code: 4308, name: 'not_permitted', message: 'you may not' };
   client.send('x');
   await world.settle();
-  assert.equal(client.seen.errors[0].code, 4307);
+  assert.equal(client.seen.errors[0].code, 4308);
 });
 
 test('on… properties are listeners that can be replaced, in the order in which they were first set', async () => {

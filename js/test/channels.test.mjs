@@ -175,6 +175,22 @@ for (const name of TRANSPORTS) {
   });
 }
 
+test('a name that no channel may have is refused at once, and harms nothing', async () => {
+  for (const name of TRANSPORTS) {
+    const world = new World();
+    const client = world.client({ transports: [name] });
+    client.subscribe('chat');
+    await world.settle();
+    const bad = ['', 'a b', 'a,b', 'a~b', 'a\n', 'ü', 'x'.repeat(256)];
+    for (const one of bad) assert.throws(() => client.subscribe(one), { name: 'SyntaxError' }, one);
+    for (const one of ['x'.repeat(255), 'az:AZ/09-_.@#$!+=%']) client.subscribe(one);
+    await world.pass(4000);
+    assert.deepEqual(world.server.asks.at(-1).channels.slice(0, 1), ['chat']);
+    assert.equal(client.transport, name);
+    client.close();
+  }
+});
+
 test('two handlers of a channel share it; the last one to go leaves it', async () => {
   const world = new World();
   const client = world.client();

@@ -163,8 +163,8 @@ test('an event stream, cut anywhere, with any line ends', () => {
     const stream = `\ufeff: comment\n${text.sse}\n\n`.slice(1).replaceAll('\n', end) + 'x';
     for (let cut = 0; cut <= stream.length; cut += 1) {
       const data = [];
-      const parser = new EventStreamParser((one) => data.push(JSON.parse(one)));
-      for (const part of [stream.slice(0, cut), stream.slice(cut)]) parser.push(part);
+      const parser = new EventStreamParser();
+      for (const part of [stream.slice(0, cut), stream.slice(cut)]) data.push(...[...parser.push(part)].map((one) => JSON.parse(one)));
       assert.deepEqual(data.map(({ type }) => type), ['open', 'message'], `cut at ${cut}`);
       assert.equal(parser.retry, 2210);
     }
@@ -172,10 +172,8 @@ test('an event stream, cut anywhere, with any line ends', () => {
 });
 
 test('data of several lines is joined, an unfinished event is not told', () => {
-  const data = [];
-  const parser = new EventStreamParser((one) => data.push(one));
-  parser.push('data: a\ndata:b\ndata\n\nevent: x\n\ndata: half');
-  assert.deepEqual(data, ['a\nb\n']);
+  const data = new EventStreamParser().push('data: a\ndata:b\ndata\n\nevent: x\n\ndata: half');
+  assert.deepEqual([...data], ['a\nb\n']);
 });
 
 test('a batch, and a publication by HTTP', async () => {

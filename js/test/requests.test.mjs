@@ -81,6 +81,61 @@ test('publications keep their order when the server could not take them for a wh
   assert.deepEqual(client.seen.data, ['chat:1', 'chat:2', 'chat:3']);
 });
 
+for (const name of ['websocket', 'sse']) {
+  test(`${name}: a backlog that the server limits arrives all the same, in order`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    server.rate = 100;
+    server.historySize = 1000;
+    await world.pass(6000);
+    server.blocked = new Set([name]);
+    server.break();
+    const published = Array.from({ length: 400 }, (_, i) => client.publish('chat', i));
+    const outcomes = Promise.allSettled(published);
+    server.blocked.clear();
+    await world.pass(29000);
+    assert.deepEqual(client.seen.data, published.map((_, i) => `chat:${i}`));
+    const refused = (await outcomes).filter(({ status }) => status !== 'fulfilled');
+    assert.deepEqual(refused, []);
+    assert.ok(client.seen.transports.filter((one) => !one).length <= 2, `${client.seen.transports}`);
+  });
+}
+
+test('a WebSocket that floods again and again is sent less and less', async () => {
+  const { world, client, server } = await connected();
+  server.rate = 20;
+  for (let i = 0; i < 200; i += 1) client.publish('chat', i);
+  await world.pass(29000);
+  assert.equal(server.log('chat').head, 200);
+});
+
+test('a WebSocket has 32 requests without an answer at most', async () => {
+  const { world, client, server } = await connected();
+  const [socket] = server.streams;
+  const publications = () => socket.sent.filter((sent) => JSON.parse(sent).type === 'publish').length;
+  for (let i = 0; i < 40; i += 1) client.publish('chat', i);
+  await Promise.resolve();
+  assert.equal(publications(), 32);
+  await world.settle();
+  assert.equal(publications(), 40);
+});
+
+test('what is published too fast is tried again until `requestTimeout`', async () => {
+  for (const name of ['websocket', 'sse']) {
+    const { world, client, server } = await connected({ transports: [name], requestTimeout: 10000 });
+    server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast', status: 429 };
+    const early = client.publish('chat', 1);
+    await world.pass(5000);
+    server.publishRefusal = null;
+    await world.pass(4900);
+    assert.equal(await outcome(world, early), 'chat~5f.1', name);
+    server.publishRefusal = { code: 4307, name: 'rate_limited', message: 'too fast', status: 429 };
+    const refused = client.publish('chat', 3);
+    refused.catch(() => {});
+    await world.pass(10000);
+    assert.equal((await outcome(world, refused)).name, 'timeout', name);
+  }
+});
+
 test('a blob keeps its place among what is published after it', async () => {
   const { world, client, server } = await connected();
   client.publish('chat', new Blob(['abc']));
@@ -88,6 +143,31 @@ test('a blob keeps its place among what is published after it', async () => {
   await world.settle();
   assert.deepEqual(server.log('chat').entries.map(({ data, b64 }) => data ?? b64), ['AP8Q', 2]);
 });
+
+for (const name of ['websocket', 'sse']) {
+  test(`${name}: a content type is one that the payload has, or a TypeError`, async () => {
+    const { world, client, server } = await connected({ transports: [name] });
+    const json = { a: 1 };
+    for (const [data, contentType] of [
+      [json, 'text/plain'], [json, 'image/png'], [7, 'text/plain'], ['x', 'image/png'], ['x', 'application/jsonx'], ['x', ''],
+      ['x', 'application/x-www-form-urlencoded'], ['x', 'image/png; a=application/json'], [undefined, 'application/json'],
+    ]) await assert.rejects(client.publish('chat', data, { contentType }), TypeError, `${data} as ${contentType}`);
+    const bytes = new Uint8Array([0, 255, 16]);
+    const blob = (type) => new Blob([bytes], { type });
+    const accepted = [
+      [json, undefined], [json, 'application/json'], [json, 'Application/LD+JSON ; a=b'], ['x', 'application/json'], ['x', 'text/markdown'],
+      ['x', 'Text/plain; charset=utf-8'], [bytes, 'image/png'], [bytes, 'text/plain'], [bytes, undefined],
+      [blob('image/png'), undefined], [blob(''), undefined], [blob('image/png'), 'image/gif'], [{ type: 'image/png' }, undefined],
+    ];
+    for (const [data, contentType] of accepted) client.publish('chat', data, { contentType });
+    await world.settle();
+    const types = accepted.map(([data, contentType]) => contentType ?? (data.size ? data.type || undefined : undefined));
+    const usual = accepted.map(([data]) => (data === bytes || data.size ? 'application/octet-stream' : 'application/json'));
+    const told = server.publications.map(({ type }) => type);
+    assert.deepEqual(told, name === 'websocket' ? types : types.map((type, i) => type ?? usual[i]));
+    if (name === 'sse') assert.deepEqual(server.publications.slice(2, 6).map(({ body }) => body), ['{"a":1}', '"x"', 'x', 'x']);
+  });
+}
 
 test('what is published is the payload as it was then', async () => {
   const { world, client, server } = await connected({ transports: ['sse'] });

@@ -146,6 +146,72 @@ test('what both links bring while one takes over is delivered once, and a gap wi
   assert.deepEqual(client.seen.gaps, [{ channel: 'chat', from: 6, to: 7, reason: 'expired' }]);
 });
 
+test('a short failure of the WebSocket does not end a client with more channels than other transports take', async () => {
+  const { world, client, server } = await connected({ climbDelay: 1e9 });
+  const channels = Array.from({ length: 100 }, (_, i) => `room:${i}`);
+  for (const channel of channels) client.subscribe(channel);
+  await world.pass(6000);
+  server.blocked.add('websocket');
+  server.break();
+  await world.pass(20000);
+  assert.ok(['sse', 'long_poll', 'poll'].every((one) => names(world).includes(one)));
+  assert.equal(client.readyState, client.OPEN);
+  server.blocked.clear();
+  await world.pass(30000);
+  for (const channel of channels) server.publish(channel, { data: 1 });
+  await world.settle();
+  assert.equal(client.seen.data.length, 100);
+  const alone = await connected({ transports: ['sse'] });
+  for (const channel of channels) alone.client.subscribe(channel);
+  await alone.world.pass(1000);
+  assert.deepEqual(alone.client.seen.events, ['open', 'close 4306']);
+});
+
+test('the 33rd channel moves an event stream to the WebSocket, once there is one', async () => {
+  const { world, client, server } = await connected({ climbDelay: 1e9 }, (w) => w.server.blocked.add('websocket'));
+  await world.pass(0);
+  assert.equal(client.transport, 'sse');
+  const channels = Array.from({ length: 32 }, (_, i) => `room:${i}`);
+  for (const channel of channels) client.subscribe(channel);
+  await world.pass(20000);
+  server.publish('chat', { data: 1 });
+  await world.settle();
+  assert.deepEqual(client.seen.data, ['chat:1']);
+  server.blocked.clear();
+  await world.pass(60000);
+  assert.equal(client.transport, 'websocket');
+  for (const channel of channels) server.publish(channel, { data: 2 });
+  await world.settle();
+  assert.equal(client.seen.data.length, 33);
+  assert.deepEqual(client.seen.transports, [null, 'sse', 'websocket']);
+});
+
+for (const name of ['sse', 'long_poll', 'poll']) {
+  test(`${name}: the link stays while one for a new channel fails`, async () => {
+    for (const fail of [(server) => server.blocked.add(name), (server) => (server.refusal = { code: 4003, name: 'overloaded', status: 503 })]) {
+      const { world, client, server } = await connected({ transports: [name], interval: 500 });
+      const [before] = client.seen.transports;
+      fail(server);
+      client.subscribe('news');
+      await world.settle();
+      assert.equal(client.transport, name);
+      server.blocked.clear();
+      server.refusal = null;
+      server.publish('chat', { data: 1 });
+      await world.settle();
+      if (name === 'sse') assert.deepEqual(client.seen.data, ['chat:1']);
+      await world.pass(5000);
+      server.publish('news', { data: 2 });
+      await world.pass(1000);
+      assert.deepEqual(client.seen.data, ['chat:1', 'news:2']);
+      assert.deepEqual(client.seen.transports, [before]);
+      client.close();
+      await world.pass(60000);
+      assert.equal(world.clock.pending, 0);
+    }
+  });
+}
+
 test('the old link may die while the new one opens', async () => {
   const { world, client, server } = await connected({ climbDelay: 1000 }, (w) => w.server.blocked.add('websocket'));
   await world.pass(0);
@@ -304,6 +370,21 @@ for (const transports of [['websocket'], ['sse'], ['poll']]) {
   });
 }
 
+test('a server that wants a token says so before `timeout`', async () => {
+  for (const transports of [['websocket'], ['websocket', 'sse'], ['sse'], ['long_poll'], ['poll']]) {
+    const { world, client } = await connected({ transports }, (w) => (w.server.wantsToken = true));
+    await world.pass(4000);
+    assert.deepEqual(client.seen.events, ['close 4200'], `${transports}`);
+    let calls = 0;
+    const token = () => ((calls += 1) > 1 ? 'token' : '');
+    const late = await connected({ transports, token }, (w) => (w.server.wantsToken = true));
+    await late.world.pass(0);
+    assert.equal(late.client.transport, transports[0]);
+    assert.equal(late.server.asks.at(-1).token, 'token');
+    late.client.close();
+  }
+});
+
 test('a running connection obeys codes, those of WebSocket too', async () => {
   for (const [code, stops] of [
     [4001, false], [4007, false], [1000, false], [1001, false], [1006, false], [1011, false], [1012, false],
@@ -448,6 +529,20 @@ test('a WebSocket that died while the page slept is found soon after it wakes', 
   assert.equal(names(world).length, 2);
   world.window.dispatchEvent(new Event('online'));
   await world.pass(10000);
+  assert.equal(names(world).length, 2);
+});
+
+test('a server that hangs behind an open WebSocket is found by a ping', async () => {
+  const { world, client, server } = await connected({ pingInterval: 20000 });
+  await world.pass(19999);
+  server.silent.add('websocket');
+  await world.pass(5000);
+  assert.equal(client.transport, 'websocket');
+  await world.pass(1);
+  assert.equal(client.transport, null);
+  server.silent.clear();
+  await world.pass(120000);
+  assert.equal(client.transport, 'websocket');
   assert.equal(names(world).length, 2);
 });
 

@@ -84,6 +84,24 @@ class FakeWindow extends EventTarget {
   document = Object.assign(new EventTarget(), { visibilityState: 'visible', baseURI: 'http://push.test/page' });
 }
 
+/** What may still be sent. */
+class Bucket {
+  fullAt = 0;
+
+  constructor(server) {
+    this.server = server;
+  }
+
+  admits() {
+    const { rate, clock } = this.server;
+    const fullAt = Math.max(this.fullAt, clock.now()) + 1000 / rate;
+    if (fullAt > clock.now() + 1000) return false;
+    this.fullAt = fullAt;
+    return true;
+  }
+}
+
+const TOO_MANY = { type: 'error', code: 4306, name: 'too_many_channels', message: 'at most 32' };
 const PORT = { websocket: 'websocket', sse: 'sse', long_poll: 'long_poll', poll: 'poll' };
 
 class FakeServer {
@@ -99,10 +117,13 @@ class FakeServer {
   publications = []; // requests to publish, those repeated too
   granted = [];
   refused = new Set(); // channels that nobody may subscribe to
+  wantsToken = false;
+  rate = Infinity; // messages per second of a WebSocket, and publications over HTTP; as many at once
   loseAnswers = 0; // publications whose answer is lost with the connection
 
   constructor(clock) {
     this.clock = clock;
+    this.posts = new Bucket(this);
     const server = this;
     this.WebSocket = class extends FakeWebSocket {
       constructor(url, protocols) {
@@ -195,6 +216,8 @@ class FakeServer {
     const ask = this.ask(transport, url, token);
     if (this.blocked.has(transport)) throw new TypeError('blocked');
     if (this.silent.has(transport)) return untilAborted(init.signal);
+    if (this.wantsToken && !token) return json({ type: 'error', code: 4200, name: 'token_required', message: 'who are you?' }, 401);
+    if (!isStream && ask.channels.length > 32) return json(TOO_MANY, 400);
     if (this.refusal && !isStream) return json({ type: 'error', ...this.refusal }, this.refusal.status);
     return isStream ? new FakeEventStream(this, ask, init.signal).response : new FakePoll(this, ask, wait, init.signal).answer();
   }
@@ -213,7 +236,9 @@ class FakeServer {
     this.publications.push({ channel, key, type, body: init.body });
     if (this.blocked.has('publish')) throw new TypeError('blocked');
     if (this.publishRefusal) return json({ type: 'error', ...this.publishRefusal }, this.publishRefusal.status);
-    const fields = type === 'application/json' ? { data: JSON.parse(init.body) } : { b64: btoa(String.fromCharCode(...init.body)) };
+    if (!this.posts.admits()) return json({ type: 'error', code: 4307, name: 'rate_limited', message: 'too fast' }, 429);
+    const isText = typeof init.body === 'string';
+    const fields = isText ? { data: /json/i.test(type) ? JSON.parse(init.body) : init.body } : { b64: btoa(String.fromCharCode(...init.body)) };
     const position = this.publish(channel, fields, key);
     if (this.loseAnswers-- > 0) throw new TypeError('lost');
     return json({ type: 'published', channel, position });
@@ -243,6 +268,7 @@ class FakeWebSocket {
     this.protocol = protocols[0];
     const token = protocols.find((one) => one.startsWith('sockeye.token.'))?.slice('sockeye.token.'.length);
     this.ask = server.ask(PORT.websocket, this.url, token);
+    this.allowance = new Bucket(server);
     setImmediate(() => this.#accept());
   }
 
@@ -252,7 +278,9 @@ class FakeWebSocket {
     if (server.blocked.has(PORT.websocket)) return this.shut({ code: 1006, reason: '', wasClean: false });
     this.readyState = 1;
     server.streams.add(this);
+    this.onopen?.({});
     if (server.silent.has(PORT.websocket)) return;
+    if (server.wantsToken && !ask.token) return;
     if (server.refusal) return this.shut({ code: server.refusal.code, reason: server.refusal.name, wasClean: true });
     this.#channels = server.starts(ask);
     const cursor = [...this.#channels.values()].join();
@@ -279,13 +307,15 @@ class FakeWebSocket {
     if (this.readyState !== 1) throw new Error('send on a WebSocket that is not open');
     this.sent.push(data);
     const request = typeof data === 'string' ? JSON.parse(data) : { ...headOf(data), binary: true };
-    setImmediate(() => this.readyState === 1 && !this.server.silent.has(PORT.websocket) && this.#answer(request));
+    setImmediate(() => this.readyState < 3 && !this.server.silent.has(PORT.websocket) && this.#answer(request));
   }
 
   #answer(request) {
     const { server } = this;
     const { type, id, channel } = request;
-    if (type === 'ping') this.say({ type: 'pong', id });
+    if (!this.allowance.admits()) return this.shut({ code: 4005, reason: 'flooding', wasClean: true });
+    if (server.wantsToken && !this.ask.token) this.say({ type: 'error', id, code: 4200, name: 'token_required', message: 'who are you?' });
+    else if (type === 'ping') this.say({ type: 'pong', id });
     else if (type === 'token') this.say({ type: 'token', id, user: 'alice', expires: 1 });
     else if (type === 'presence') this.say({ type, id, channel, members: server.members });
     else if (type === 'history') this.say({ ...server.history(request), id });
@@ -306,9 +336,9 @@ class FakeWebSocket {
     this.deliver(channel);
   }
 
-  #publish({ id, channel, key, data, b64, binary }) {
+  #publish({ id, channel, key, data, b64, binary, content_type: type }) {
     const { server } = this;
-    server.publications.push({ channel, key, data });
+    server.publications.push({ channel, key, data, type });
     if (server.publishRefusal) return this.say({ type: 'error', id, ...server.publishRefusal, channel });
     const position = server.publish(channel, binary || b64 ? { b64: b64 ?? 'AP8Q' } : { data }, key);
     if (server.loseAnswers-- > 0) return this.break();
@@ -357,6 +387,10 @@ class FakeEventStream {
     if (server.refusal) {
       const { status, ...refusal } = server.refusal;
       this.say({ type: 'close', message: 'refused', ...refusal });
+      return this.break();
+    }
+    if (channels.length > 32) {
+      this.say({ ...TOO_MANY, type: 'close' });
       return this.break();
     }
     const cursor = [...this.#channels.values()].join();

@@ -9,6 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
+/// Bytes that are read from standard input; what a server takes is less by far.
+const MAX_INPUT: u64 = 64 << 20;
+
 /// Publishes, and prints the position.
 pub(crate) fn run(args: &PublishArgs) -> Outcome {
     let remote = Remote::new(&args.remote)?;
@@ -61,7 +64,16 @@ fn read(data: Option<&str>) -> Result<Bytes, Failure> {
         None => {}
     }
     let mut input = Vec::new();
-    io::stdin().read_to_end(&mut input).map_err(Failure::local("cannot read standard input"))?;
+    let read = io::stdin().take(MAX_INPUT + 1).read_to_end(&mut input);
+    if read.map_err(Failure::local("cannot read standard input"))? as u64 > MAX_INPUT {
+        let told = format_args!("standard input has more than {} MiB, which is no message", MAX_INPUT >> 20);
+        return Err(Failure::new(Exit::Usage, told));
+    }
+    if input.is_empty() && data.is_none() {
+        let told =
+            "there is no message: standard input is empty; write it behind the channel ('' is the empty one)";
+        return Err(Failure::new(Exit::Usage, told));
+    }
     Ok(input.into())
 }
 

@@ -1,6 +1,12 @@
 //! The signals that ask the program to end.
 
 use std::io;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How soon after a signal another one says nothing new: what ends a group of processes, such as `timeout`, may send it
+/// to the process and to the group.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// Hears Ctrl-C and, on Unix, SIGTERM, from the moment it is made.
 #[derive(Debug)]
@@ -26,6 +32,19 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+
+    /// Waits, after a signal, for one that somebody means.
+    pub(crate) async fn another(&mut self) {
+        let end = Instant::now() + ECHO;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.next() => {}
+                () = sleep_until(end) => break,
+            }
+        }
+        self.next().await;
     }
 
     /// Nothing to take over here: the first call of `next` does it.

@@ -7,7 +7,15 @@ const byId = (id) => document.getElementById(id);
 const TRANSPORTS = ['websocket', 'sse', 'long_poll', 'poll'];
 const TITLES = { websocket: 'WebSocket', sse: 'Server-Sent Events', long_poll: 'Long polling', poll: 'Polling' };
 const RTT_MS = 5000;
+const WHO_IS_HERE_MS = 5000;
 const NAME_AGAIN_MS = 500;
+/** How long a room that was just entered is not read aloud: what comes first is its history. */
+const SILENCE_MS = 1000;
+/** Each has two channels, of the 32 that an event stream may have. */
+const MAX_ROOMS = 12;
+const MAX_NAME = 40;
+/** Bytes of a channel's name behind `names:`. */
+const MAX_CHANNEL = 255 - 'names:'.length;
 
 const storage = {
   get: (key, otherwise) => {
@@ -30,19 +38,27 @@ const sockeye = new Sockeye('/stream', {
   pingInterval: RTT_MS,
   interval: 1000,
 });
+/** By name, the one entered last at the end. */
 const rooms = new Map();
 let room;
+/** Why there is no connection, and when the next one is tried. */
+let lost;
 
 /** One room: what was said, who is there, and what they call themselves. */
 class Room {
   unread = 0;
   people = new Map();
   names = new Map();
+  /** What this page said and what has not come back: nonce -> { data, item, isTaken, isFailed }, in the order of the list's end. */
+  waiting = new Map();
+  /** The time of the last message, and of the last one that was read. */
+  latest = 0;
   #announcing = 0;
 
-  constructor(name) {
+  constructor(name, read = 0) {
     this.name = name;
-    this.channel = `chat:${name}`;
+    this.read = read;
+    this.channel = `chat:${encoded(name)}`;
     this.list = document.createElement('ol');
     this.entry = document.createElement('li');
     this.button = document.createElement('button');
@@ -63,83 +79,133 @@ class Room {
       this.people.delete(event.client);
       this.showPeople();
     });
-    this.talk.addEventListener('gap', () => this.note('Some messages are missing: the server no longer has them.'));
+    this.talk.addEventListener('gap', () => {
+      for (const [nonce, { isTaken }] of this.waiting) if (isTaken) this.waiting.delete(nonce); // they will not come back
+      this.note('Some messages are missing: the server no longer has them.');
+    });
     this.talk.addEventListener('error', (event) => complain(event.error));
-    sockeye.subscribe(`names:${this.name}`, (message) => {
-      this.names.set(message.meta.client, String(message.data));
+    this.calls = sockeye.subscribe(`names:${encoded(this.name)}`, ({ data, meta }) => {
+      if (typeof data !== 'string' || !meta.client) return;
+      this.names.set(meta.client, data.slice(0, MAX_NAME));
       this.showPeople();
     }, { since: 'start' });
-    this.askWhoIsHere();
+    this.showButton();
+  }
+
+  leave() {
+    clearTimeout(this.#announcing);
+    this.talk.unsubscribe();
+    this.calls.unsubscribe();
+    this.entry.remove();
   }
 
   /** Says this page's name, once for all who came within a moment. */
   announce() {
     clearTimeout(this.#announcing);
     this.#announcing = setTimeout(() => {
-      sockeye.publish(`names:${this.name}`, name()).catch(complain);
+      sockeye.publish(`names:${encoded(this.name)}`, name()).catch(complainUnlessLate);
     }, NAME_AGAIN_MS);
   }
 
   async askWhoIsHere() {
     try {
       const members = await sockeye.presence(this.channel);
+      if (members.some(({ client }) => !this.people.has(client))) this.announce();
       this.people = new Map(members.map((member) => [member.client, member]));
-      this.announce();
       this.showPeople();
     } catch (error) {
-      complain(error);
+      complainUnlessLate(error);
+    }
+  }
+
+  /** Shows at once what is said here; it has its place in the talk when it comes back. */
+  say(text) {
+    const data = { name: name(), text, nonce: newNonce() };
+    const one = { data, item: itemOf(data, Date.now()) };
+    one.item.classList.add('self');
+    const view = this.view();
+    view.append(one.item);
+    view.scrollTop = view.scrollHeight;
+    this.waiting.set(data.nonce, one);
+    this.send(one);
+  }
+
+  /** The key lets the server publish it once, however often it is sent. */
+  async send(one) {
+    one.isFailed = false;
+    mark(one.item, 'sending…');
+    this.showButton();
+    try {
+      await sockeye.publish(this.channel, one.data, { key: one.data.nonce });
+      one.isTaken = true;
+      mark(one.item);
+    } catch (error) {
+      if (!this.waiting.has(one.data.nonce)) return; // it has come back all the same
+      one.isFailed = true;
+      const again = element('button', 'Send again');
+      again.type = 'button';
+      again.onclick = () => this.send(one);
+      mark(one.item, `Not sent: ${error.message}. `, again);
+      this.showButton();
     }
   }
 
   receive({ data, meta }) {
     if (typeof data?.text !== 'string') return; // someone else's message, such as by curl
-    const item = document.createElement('li');
-    item.classList.toggle('self', meta.client === sockeye.client);
-    const time = new Date(meta.time);
-    const stamp = element('time', time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
-    stamp.dateTime = time.toISOString();
-    item.append(element('span', String(data.name || 'Guest'), 'who'), ' ', stamp, element('span', data.text, 'text'));
+    const own = this.waiting.get(data.nonce);
+    const item = itemOf(data, meta.time, own?.item);
+    if (own) this.waiting.delete(data.nonce);
+    else item.classList.toggle('self', meta.client === sockeye.client);
     this.show(item);
-    if (this !== room) {
-      this.unread += 1;
-      this.showButton();
-    }
+    this.latest = Math.max(this.latest, meta.time);
+    if (this === room) this.read = this.latest;
+    else if (meta.time > this.read) this.unread += 1;
+    this.showButton();
   }
 
   note(text) {
     this.show(element('li', text, 'note'));
   }
 
+  view() {
+    return this === room ? byId('messages') : this.list;
+  }
+
+  /** Puts it behind what has come, before what has not come back. */
   show(item) {
-    if (this !== room) {
-      this.list.append(item);
-      return;
-    }
-    const view = byId('messages');
+    const view = this.view();
     const atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80;
-    view.append(item);
+    const next = this.waiting.values().next().value?.item ?? null;
+    if (item.parentNode !== view || item.nextSibling !== next) view.insertBefore(item, next);
     if (atEnd) view.scrollTop = view.scrollHeight;
   }
 
   showButton() {
-    this.button.replaceChildren(this.name);
-    if (this.unread > 0) this.button.append(element('span', String(this.unread), 'unread'));
-    this.button.toggleAttribute('aria-current', this === room);
+    const badge = [...this.waiting.values()].some(({ isFailed }) => isFailed) ? 'not sent' : this.unread || '';
+    const shown = [element('bdi', this.name), ...(badge ? [element('span', badge, 'unread')] : [])];
+    if (this.button.textContent !== `${this.name}${badge}`) this.button.replaceChildren(...shown);
+    if (this === room) this.button.setAttribute('aria-current', 'true');
+    else this.button.removeAttribute('aria-current');
   }
 
+  /** This page is always among those who are here, whatever the server has told so far. */
   showPeople() {
     if (this !== room) return;
     const titleOf = (client, member) => {
-      if (client === sockeye.client) return `${name()} (you)`;
-      return this.names.get(client) ?? member.info?.name ?? member.user ?? `Guest ${client.slice(0, 4)}`;
+      const title = this.names.get(client) ?? member.info?.name ?? member.user;
+      return typeof title === 'string' ? title.slice(0, MAX_NAME) : `Guest ${client.slice(0, 4)}`;
     };
-    const items = [...this.people].map(([client, member]) => {
-      const item = element('li', titleOf(client, member));
-      item.classList.toggle('self', client === sockeye.client);
+    const items = [...this.people].filter(([client]) => client !== sockeye.client).map(([client, member]) => {
+      const item = element('li', '');
+      item.append(element('bdi', titleOf(client, member)));
       return item;
     });
+    const self = element('li', '', 'self');
+    self.append(element('bdi', name()), ' (you)');
+    items.push(self);
     items.sort((a, b) => a.textContent.localeCompare(b.textContent));
     byId('people').replaceChildren(...items);
+    write(byId('people-count'), String(items.length));
   }
 }
 
@@ -150,61 +216,161 @@ function element(tag, text, className = '') {
   return made;
 }
 
+/** The list's item of a message, or `item` made that. */
+function itemOf({ name, text }, milliseconds, item = document.createElement('li')) {
+  const time = new Date(milliseconds);
+  const stamp = element('time', time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
+  stamp.dateTime = time.toISOString();
+  const who = typeof name === 'string' && name !== '' ? name.slice(0, MAX_NAME) : 'Guest';
+  const said = element('span', text, 'text');
+  said.dir = 'auto';
+  item.replaceChildren(element('bdi', who, 'who'), ' ', stamp, said, element('span', '', 'status'));
+  return item;
+}
+
+/** What has become of a message. */
+function mark(item, ...parts) {
+  item.querySelector('.status').replaceChildren(...parts);
+}
+
+/** Writes only what has changed, so that nothing is read aloud twice. */
+function write(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+function newNonce() {
+  return [...crypto.getRandomValues(new Uint32Array(2))].map((word) => word.toString(36)).join('-');
+}
+
 function name() {
-  return byId('name').value.trim() || 'Guest';
+  return byId('name').value.trim().slice(0, MAX_NAME) || 'Guest';
+}
+
+/** A room's name in a channel's: bytes that this may not have stand as %XX. */
+function encoded(roomName) {
+  const escape = (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(roomName).replace(/[~*'()]/g, escape);
+}
+
+/** A room's name out of anything; '' if nothing of it is left. */
+function clean(text) {
+  const plain = text.normalize().replace(/[\p{Cc}\p{Cs}]/gu, ' ').trim().toLowerCase().replace(/\s+/g, '-');
+  const letters = [...plain].slice(0, MAX_NAME);
+  while (encoded(letters.join('')).length > MAX_CHANNEL) letters.pop();
+  return letters.join('');
+}
+
+function openRoom(roomName, read) {
+  const made = new Room(roomName, read);
+  rooms.set(roomName, made);
+  made.start();
+  return made;
 }
 
 function enter(roomName) {
-  if (room) room.list.replaceChildren(...byId('messages').childNodes);
-  let next = rooms.get(roomName);
-  if (!next) {
-    next = new Room(roomName);
-    rooms.set(roomName, next);
-    next.start();
-  }
+  const next = rooms.get(roomName) ?? openRoom(roomName);
+  rooms.delete(roomName);
+  rooms.set(roomName, next);
   const last = room;
-  room = next;
+  showMessagesOf(next, last);
   room.unread = 0;
+  room.read = room.latest;
   last?.showButton();
   room.showButton();
-  byId('room-title').textContent = roomName;
-  byId('messages').replaceChildren(...room.list.childNodes);
-  byId('messages').scrollTop = byId('messages').scrollHeight;
+  write(byId('room-title'), roomName);
+  document.title = `${roomName} – Sockeye chat`;
   room.showPeople();
-  history.replaceState(null, '', `?${withRoom(roomName)}`);
+  room.askWhoIsHere();
+  remember('room', roomName);
+  leaveOldest();
+  keepRooms();
 }
 
-function withRoom(roomName) {
+let silence;
+
+/** Swaps the talk. A screen reader is to read what is new, not the whole of it. */
+function showMessagesOf(next, last) {
+  const view = byId('messages');
+  view.setAttribute('aria-live', 'off');
+  clearTimeout(silence);
+  silence = setTimeout(() => view.setAttribute('aria-live', 'polite'), SILENCE_MS);
+  last?.list.replaceChildren(...view.childNodes);
+  room = next;
+  view.replaceChildren(...next.list.childNodes);
+  view.scrollTop = view.scrollHeight;
+}
+
+/** Of too many rooms the one that was entered longest ago goes, unless something waits there to be sent again. */
+function leaveOldest() {
+  if (rooms.size <= MAX_ROOMS) return;
+  const oldest = [...rooms.values()].find((each) => each !== room && each.waiting.size === 0);
+  oldest?.leave();
+  rooms.delete(oldest?.name);
+}
+
+function keepRooms() {
+  storage.set('sockeye-rooms', JSON.stringify([...rooms.values()].map((each) => [each.name, each.read])));
+}
+
+/** The rooms of the last visit, and until when they were read. */
+function keptRooms() {
+  try {
+    const kept = JSON.parse(storage.get('sockeye-rooms', '[]')).map(([text, read]) => [clean(String(text)), Number(read)]);
+    return kept.filter(([roomName]) => roomName !== '').slice(-MAX_ROOMS);
+  } catch {
+    return []; // something else has written there
+  }
+}
+
+/** Keeps a choice in the page's address, so that a reload and a link have it too. */
+function remember(key, value) {
   const now = new URLSearchParams(location.search);
-  now.set('room', roomName);
-  return now;
+  if (value === '') now.delete(key);
+  else now.set(key, value);
+  history.replaceState(null, '', `?${now}`);
 }
 
 function chosenTransports(transport) {
   return TRANSPORTS.includes(transport) ? [transport] : TRANSPORTS;
 }
 
-function complain(error) {
-  byId('trouble').textContent = `That did not work: ${error.message}`;
+function complain(error, what = 'That did not work') {
+  write(byId('trouble-text'), `${what}: ${error.message}`);
   byId('trouble').hidden = false;
 }
 
-function showState() {
-  const state = byId('state');
-  const { transport } = sockeye;
-  const closed = sockeye.readyState === Sockeye.CLOSED;
-  state.dataset.state = closed ? 'closed' : transport ? 'open' : 'connecting';
-  state.textContent = closed ? 'Closed' : transport ? TITLES[transport] : 'Connecting';
-  const { rtt } = sockeye;
-  byId('round-trip').textContent = rtt === undefined ? '– ms' : `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`;
+/** For what is asked again as soon as there is a connection. */
+function complainUnlessLate(error) {
+  if (error.name !== 'timeout' && error.name !== 'closed') complain(error);
 }
 
-// Whoever was here when the connection broke may have gone: ask again.
-function showConnection() {
+function showState() {
+  const { transport, rtt } = sockeye;
+  const closed = sockeye.readyState === Sockeye.CLOSED;
+  const state = byId('state');
+  state.dataset.state = closed ? 'closed' : transport ? 'open' : 'connecting';
+  write(state, closed ? 'Closed' : transport ? TITLES[transport] : lost ? lost.text : 'Connecting');
+  // Beside the status, so that no one has to listen to it count.
+  const seconds = lost ? Math.max(0, Math.ceil((lost.until - performance.now()) / 1000)) : 0;
+  write(byId('retry'), !lost || closed ? '' : seconds > 0 ? `, trying again in ${seconds} s` : ', trying again');
+  const time = !transport || rtt === undefined ? '–' : rtt < 10 ? rtt.toFixed(1) : String(Math.round(rtt));
+  write(byId('round-trip'), `${time} ms`);
+}
+
+// Whoever was here when the connection broke may have gone, and may not know this page's name: ask and tell again.
+function showConnection({ reason = '', delay = 0 }) {
+  if (sockeye.transport) {
+    lost = undefined;
+    byId('trouble').hidden = true;
+    rooms.forEach((each) => {
+      each.askWhoIsHere();
+      each.announce();
+    });
+  } else {
+    const what = sockeye.readyState === Sockeye.CONNECTING ? 'No connection' : 'Connection lost';
+    lost = { text: reason ? `${what} (${reason.replace(/\.$/, '')})` : what, until: performance.now() + delay };
+  }
   showState();
-  if (!sockeye.transport) return;
-  byId('trouble').hidden = true;
-  rooms.forEach((each) => each.askWhoIsHere());
 }
 
 function wire() {
@@ -214,37 +380,49 @@ function wire() {
     rooms.forEach((each) => each.announce());
     room.showPeople();
   };
-  byId('transport').value = parameters.get('transport') ?? '';
+  const chosen = chosenTransports(parameters.get('transport') ?? '');
+  byId('transport').value = chosen.length === 1 ? chosen[0] : '';
   byId('transport').onchange = (event) => {
     sockeye.transports = chosenTransports(event.target.value);
+    remember('transport', event.target.value);
   };
   byId('say').onsubmit = (event) => {
     event.preventDefault();
     const text = byId('text').value.trim();
-    if (text === '') return;
     byId('text').value = '';
-    sockeye.publish(room.channel, { name: name(), text })
-      .then(() => { byId('trouble').hidden = true; })
-      .catch((error) => {
-        if (byId('text').value === '') byId('text').value = text; // nothing that was written is lost
-        complain(error);
-      });
+    if (text !== '') room.say(text);
   };
   byId('add-room').onsubmit = (event) => {
     event.preventDefault();
-    const wanted = byId('room-name').value.trim().toLowerCase().replace(/[^a-z0-9_.-]+/g, '-');
+    const wanted = clean(byId('room-name').value);
     if (wanted !== '') enter(wanted);
     byId('room-name').value = '';
     byId('text').focus();
   };
+  byId('reload').onclick = () => location.reload();
+  const short = matchMedia('(max-height: 30rem)');
+  const fold = () => { byId('people-panel').open = !short.matches; };
+  short.onchange = fold;
+  fold();
+}
+
+function connect() {
   sockeye.ontransport = showConnection;
-  sockeye.onopen = showConnection;
+  sockeye.onopen = () => room.showPeople();
   sockeye.onclose = ({ code, reason }) => {
     showState();
-    complain(new Error(reason || `the server has ended the connection with code ${code}`));
+    complain(new Error(reason || `code ${code}`), 'The connection has ended');
+    byId('reload').hidden = false;
   };
   setInterval(showState, 500);
+  // No poll tells who comes and goes between two of them.
+  setInterval(() => {
+    if (sockeye.transport === 'poll' || sockeye.transport === 'long_poll') room.askWhoIsHere();
+  }, WHO_IS_HERE_MS);
+  addEventListener('pagehide', keepRooms);
 }
 
 wire();
-enter(parameters.get('room') ?? 'lobby');
+connect();
+for (const [roomName, read] of keptRooms()) openRoom(roomName, read);
+enter(clean(parameters.get('room') ?? '') || 'lobby');

@@ -1,11 +1,14 @@
-// The page /compare: one stream of messages, received by four transports side by side. Each lane speaks the protocol by
-// what the browser has, without the client library, so that it shows what a transport costs and nothing else.
+// The page /compare: the same dialogue by four transports side by side. Each lane sends messages into a channel of its own
+// and waits until they come back. It speaks the protocol by what the browser has, without the client library, so that it
+// shows what a transport costs and nothing else.
 
 import { Chart } from './compare-chart.js';
 
-const CHANNEL = `compare:${crypto.randomUUID().slice(0, 8)}`;
-const STREAM = `/stream?channel=${CHANNEL}`;
+const PAGE = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 const WINDOW_MS = 60_000;
+/** How long after a pause began polls still fetch what is on its way. */
+const LATE_MS = 10_000;
+const JSON_TYPE = 'application/json';
 
 const TITLES = {
   poll: 'Polling',
@@ -19,39 +22,80 @@ const now = () => performance.timeOrigin + performance.now();
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const bytesOf = (text) => new TextEncoder().encode(text).length;
 
-let running = true;
-/** What a request's head of this browser has, as the server has counted it. */
-let requestHead = 0;
+/** When the page was paused; 0 while it runs. */
+let paused = 0;
+/** The heads of this browser's requests without their addresses, as the server has counted them. */
+const heads = { get: 500, post: 600 };
+
+/** What one direction has cost. */
+class Cost {
+  messages = 0;
+  requests = 0;
+  bytes = 0;
+
+  each() {
+    if (this.messages === 0) return '–';
+    const requests = (this.requests / this.messages).toFixed(1).replace(/\.0$/, '');
+    return `${requests} ${requests === '1' ? 'request' : 'requests'}, ${size(this.bytes / this.messages)}`;
+  }
+}
 
 /** One transport: what it has cost, and when its messages came. */
 class Lane {
-  requests = 0;
-  bytes = 0;
+  sent = new Cost();
+  received = new Cost();
   arrivals = [];
-  messages = 0;
   slowest = 0;
+  client = '';
 
   constructor(transport) {
     this.transport = transport;
+    this.channel = `compare:${PAGE}-${transport}`;
+    this.stream = `/stream?channel=${this.channel}`;
     this.article = byId('lane').content.firstElementChild.cloneNode(true);
     this.article.dataset.transport = transport;
     this.article.querySelector('h2').textContent = TITLES[transport];
     byId('lanes').append(this.article);
   }
 
-  /** A request was made and answered. */
-  countRequest(answerBytes) {
-    this.requests += 1;
-    this.bytes += requestHead + answerBytes;
+  get requests() {
+    return this.sent.requests + this.received.requests;
+  }
+
+  get bytes() {
+    return this.sent.bytes + this.received.bytes;
+  }
+
+  /** Whether there is something to wait for. */
+  isAwake() {
+    return !paused || (this.received.messages < this.sent.messages && now() < paused + LATE_MS);
+  }
+
+  /** A request to receive was made and answered. */
+  countRequest(address, answerBytes) {
+    this.received.requests += 1;
+    this.received.bytes += heads.get + address.length + answerBytes;
   }
 
   receive(message) {
-    if (message.type !== 'message') return;
+    if (message.type !== 'message' || !Number.isFinite(message.data?.sent)) return;
     const at = now();
     const delay = Math.max(0, at - message.data.sent);
-    this.messages += 1;
+    this.received.messages += 1;
     this.slowest = Math.max(this.slowest, delay);
     this.arrivals.push({ at, delay });
+  }
+
+  /** Sends by a request; `talk` replaces it by what a socket does. */
+  async send(data) {
+    const body = JSON.stringify(data);
+    const address = `/publish?channel=${this.channel}&client=${this.client}`;
+    const answer = await fetch(address, { method: 'POST', headers: { 'content-type': JSON_TYPE }, body });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(JSON.parse(text).message);
+    this.sent.messages += 1;
+    this.sent.requests += 1;
+    this.sent.bytes += heads.post + address.length + body.length + answerBytes(answer, text);
   }
 
   median() {
@@ -71,9 +115,10 @@ class Lane {
     set('median', milliseconds(this.median()));
     set('requests', this.requests.toLocaleString());
     set('bytes', size(this.bytes));
-    set('each', this.messages > 0 ? size(this.bytes / this.messages) : '–');
-    set('messages', this.messages.toLocaleString());
-    set('slowest', this.messages > 0 ? `${milliseconds(this.slowest)} ms` : '–');
+    set('messages', this.received.messages.toLocaleString());
+    set('sending', this.sent.each());
+    set('receiving', this.received.each());
+    set('slowest', this.received.messages > 0 ? `${milliseconds(this.slowest)} ms` : '–');
     for (const figure of ['requests', 'bytes']) {
       const share = most[figure] > 0 ? this[figure] / most[figure] : 0;
       this.article.querySelector(`[data-meter=${figure}]`).style.width = `${100 * share}%`;
@@ -101,17 +146,17 @@ function answerBytes(answer, body) {
 
 async function poll(lane, wait) {
   let cursor = 'now';
-  let client = '';
   for (;;) {
-    if (!running) { await pause(200); continue; }
+    if (!lane.isAwake()) { await pause(200); continue; }
     try {
-      const since = encodeURIComponent(cursor);
-      const answer = await fetch(`${STREAM}&since=${since}&client=${client}${wait ? '&wait=25' : ''}`);
+      const address = `${lane.stream}&since=${encodeURIComponent(cursor)}&client=${lane.client}${wait ? '&wait=25' : ''}`;
+      const answer = await fetch(address);
       const body = await answer.text();
-      lane.countRequest(answerBytes(answer, body));
       const batch = JSON.parse(body);
       if (batch.type !== 'batch') throw new Error(batch.message);
-      ({ cursor, client } = batch);
+      lane.countRequest(address, answerBytes(answer, body));
+      ({ cursor } = batch);
+      lane.client = batch.client;
       batch.messages.forEach((message) => lane.receive(message));
     } catch (error) {
       complain(error);
@@ -122,77 +167,105 @@ async function poll(lane, wait) {
 }
 
 function listen(lane) {
-  const events = new EventSource(STREAM);
+  const events = new EventSource(lane.stream);
   const take = (event) => {
     // "data: " and the line's end, "id: " and the cursor's, the empty line.
-    lane.bytes += bytesOf(event.data) + bytesOf(event.lastEventId) + 'data: \nid: \n\n'.length + (event.type === 'control' ? 'event: control\n'.length : 0);
-    lane.receive(JSON.parse(event.data));
+    lane.received.bytes += bytesOf(event.data) + bytesOf(event.lastEventId) + 'data: \nid: \n\n'.length + (event.type === 'control' ? 'event: control\n'.length : 0);
+    const message = JSON.parse(event.data);
+    if (message.type === 'open') lane.client = message.client;
+    lane.receive(message);
   };
-  events.onopen = () => lane.countRequest(300);
+  events.onopen = () => lane.countRequest(lane.stream, 300);
   events.onmessage = take;
   events.addEventListener('control', take);
 }
 
-function talk(lane) {
-  const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${STREAM}`);
-  socket.onopen = () => lane.countRequest('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'.length);
+function talk(lane, since = 'now') {
+  const address = `${lane.stream}&since=${encodeURIComponent(since)}`;
+  const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${address}`);
+  socket.onopen = () => lane.countRequest(address, 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'.length);
   socket.onmessage = (event) => {
-    const payload = bytesOf(event.data);
-    lane.bytes += payload + (payload < 126 ? 2 : payload < 65_536 ? 4 : 10);
-    lane.receive(JSON.parse(event.data));
+    const message = JSON.parse(event.data);
+    since = message.position ?? message.cursor ?? since;
+    const cost = message.type === 'published' ? lane.sent : lane.received;
+    cost.bytes += frameBytes(event.data);
+    if (message.type === 'published') lane.sent.messages += 1;
+    if (message.type === 'error') complain(new Error(message.message));
+    lane.receive(message);
   };
-  socket.onclose = () => setTimeout(() => talk(lane), 1000);
+  socket.onclose = () => setTimeout(() => talk(lane, since), 1000);
+  lane.send = async (data) => {
+    if (socket.readyState !== WebSocket.OPEN) throw new Error('the WebSocket is not open');
+    const text = JSON.stringify({ type: 'publish', id: data.number, channel: lane.channel, data });
+    lane.sent.bytes += frameBytes(text) + MASK;
+    socket.send(text);
+  };
 }
 
-/** Publishes at the chosen rate, each message with the time at which it left. */
-async function publish() {
+/** Bytes of the key that a page's frames have in addition. */
+const MASK = 4;
+
+/** The bytes of a text message with its frame's header. */
+function frameBytes(text) {
+  const payload = bytesOf(text);
+  return payload + (payload < 126 ? 2 : payload < 65_536 ? 4 : 10);
+}
+
+/** Lets all lanes send at the chosen rate, each message with the time at which it leaves; not in step with the polls, which
+ * would have all of them wait equally long. */
+async function converse(lanes) {
   for (let number = 1; ; number += 1) {
-    const rate = Number(byId('rate').value);
-    await pause(1000 / rate);
-    if (!running) continue;
-    const body = JSON.stringify({ sent: now(), number });
-    const headers = { 'content-type': 'application/json' };
-    fetch(`/publish?channel=${CHANNEL}`, { method: 'POST', headers, body })
-      .then(async (answer) => {
-        if (!answer.ok) throw new Error((await answer.json()).message);
-        byId('trouble').hidden = true;
-      })
-      .catch(complain);
+    await pause((500 + 1000 * Math.random()) / Number(byId('rate').value));
+    if (paused) continue;
+    const sending = lanes.map((lane) => lane.send({ sent: now(), number }));
+    Promise.all(sending).then(() => { byId('trouble').hidden = true; }, complain);
   }
 }
 
 function complain(error) {
-  byId('trouble').textContent = `The server cannot be reached: ${error.message}. Trying again.`;
+  const text = `The server cannot be reached: ${error.message}. Trying again.`;
+  if (byId('trouble').textContent !== text) byId('trouble').textContent = text;
   byId('trouble').hidden = false;
+}
+
+/** Asks the server how long the heads of requests are. What only a POST has is added: its origin and its body's length. */
+async function measureHeads() {
+  const address = '/compare/request-size';
+  const measure = async (headers) => (await (await fetch(address, { headers })).json()).bytes - address.length;
+  try {
+    heads.get = await measure({});
+    heads.post = await measure({ 'content-type': JSON_TYPE }) + `origin: ${location.origin}\r\ncontent-length: 39\r\n`.length + 1;
+  } catch { /* then the guess counts */ }
 }
 
 async function start() {
   const lanes = Object.keys(TITLES).map((transport) => new Lane(transport));
   const [polling, longPolling, events, socket] = lanes;
-  requestHead = await fetch(`${STREAM}&since=now`.replace('/stream', '/compare/request-size'))
-    .then((answer) => answer.json()).then((answer) => answer.bytes).catch(() => 500);
+  await measureHeads();
   poll(polling);
   poll(longPolling, 'wait');
   listen(events);
   talk(socket);
-  publish();
+  converse(lanes);
 
-  byId('run').onclick = (event) => {
-    running = !running;
-    event.target.textContent = running ? 'Pause' : 'Go on';
-    event.target.setAttribute('aria-pressed', String(running));
-  };
   const chart = new Chart(byId('chart'), WINDOW_MS);
-  setInterval(() => {
+  const show = () => {
+    // Paused, the picture stands still at that time, or where the last message on its way has come.
+    const time = paused ? Math.max(paused, ...lanes.map((lane) => lane.arrivals.at(-1)?.at ?? 0)) : now();
     const most = { requests: 0, bytes: 0 };
     for (const lane of lanes) {
-      lane.forgetBefore(now() - WINDOW_MS);
+      lane.forgetBefore(time - WINDOW_MS);
       most.requests = Math.max(most.requests, lane.requests);
       most.bytes = Math.max(most.bytes, lane.bytes);
     }
     lanes.forEach((lane) => lane.show(most));
-    if (running) chart.draw(lanes, now());
-  }, 250);
+    chart.draw(lanes, time);
+  };
+  byId('run').onclick = (event) => {
+    paused = paused ? 0 : now();
+    event.target.textContent = paused ? 'Go on' : 'Pause';
+  };
+  setInterval(show, 250);
 }
 
 start();

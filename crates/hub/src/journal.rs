@@ -7,6 +7,7 @@ use crate::auth::{RedactedHeaders, redact};
 use crate::code::Problem;
 use crate::metrics::Counters;
 use crate::session::Session;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Response, Uri};
 use std::cell::Cell;
 use std::fmt;
@@ -18,9 +19,14 @@ use tracing::{Span, debug, debug_span, trace, warn};
 /// Holds while a request is being answered, so that each line tells who asks for what. What goes on for long is not in
 /// it: its lines have the client's id.
 pub(crate) fn request(address: impl FnOnce() -> IpAddr, uri: &Uri, headers: &HeaderMap) -> Span {
-    let span = debug_span!("request", address = %address(), uri = %redact(&uri.to_string()));
+    let span = debug_span!("request", address = %address(), uri = %redact(target(uri)));
     trace!(parent: &span, headers = ?RedactedHeaders(headers), "head");
     span
+}
+
+/// What it asks for, without the name and the password that may stand before a host.
+fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str)
 }
 
 /// A request that has its answer.

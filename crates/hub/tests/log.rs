@@ -21,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 const SHARED: &str = "the secret that signs all tokens of this test";
 const KEY: &str = "the-server-key-of-this-test-0123456789";
 const WRONG_KEY: &str = "another-key-of-this-test-0123456789abc";
+const PASSWORD: &str = "a-password-in-a-uri-of-the-test";
 const PAYLOAD: &str = "what-is-published-is-not-logged";
 
 /// The log of this process.
@@ -130,6 +131,9 @@ async fn the_log_has_what_happens_to_each_connection_and_no_secret() {
     let id = show(&server, &good).await.unwrap();
     assert_eq!(show(&server, &bad).await, None);
 
+    let with_user = format!("http://someone:{PASSWORD}@localhost/health");
+    assert_eq!(server.ask(&get(&with_user)).await.status, 200);
+
     let (public, signature) = id.split_once('.').unwrap();
     let forged = format!("{public}.{}", signature.chars().rev().collect::<String>());
     for id in [&*id, &*forged] {
@@ -160,9 +164,17 @@ async fn the_log_has_what_happens_to_each_connection_and_no_secret() {
     server.ended().await;
 
     let text = log.text();
-    for secret in
-        [&*good, &*bad, SHARED, KEY, WRONG_KEY, PAYLOAD, signature, forged.split_once('.').unwrap().1]
-    {
+    for secret in [
+        &*good,
+        &*bad,
+        SHARED,
+        KEY,
+        WRONG_KEY,
+        PASSWORD,
+        PAYLOAD,
+        signature,
+        forged.split_once('.').unwrap().1,
+    ] {
         // Nor a part of one that is long enough to be worth something.
         for part in secret.split('.').filter(|part| part.len() >= 24) {
             assert!(!text.contains(part), "{part} is in\n{text}");

@@ -23,8 +23,8 @@ Push messages to browsers: the push server
 Clients connect by WebSocket, Server-Sent Events, long polling or polling, all at /stream; backends publish with POST \
 /api/publish. Without configuration it is for this machine alone, open to everyone on it, and keeps everything in memory.
 
-Ctrl-C and SIGTERM send the clients away, spread over the time of --drain, and then end the program; a second one ends it \
-at once. What is printed for people goes to standard output, the log to standard error.";
+Ctrl-C and SIGTERM send the clients away, spread over the time of --drain, and then end the program; another one, \
+a second later or more, ends it at once. What is printed for people goes to standard output, the log to standard error.";
 
 const SOURCES: &str = "\
 Every option can stand in the file, as outbox = \"1MiB\" in the table [limits], or in the environment, as \
@@ -99,9 +99,5 @@ fn argument(setting: &'static Setting) -> Option<Arg> {
         words => argument.value_parser(PossibleValuesParser::new(words)),
     };
     let argument = if setting.is_file() { argument.value_hint(ValueHint::FilePath) } else { argument };
-    Some(if setting.is_switch() {
-        argument.num_args(0..=1).require_equals(true).default_missing_value("true")
-    } else {
-        argument
-    })
+    Some(if setting.is_switch() { argument.num_args(0..=1).default_missing_value("true") } else { argument })
 }

@@ -32,7 +32,7 @@ pub(crate) struct SubscribeArgs {
 
     /// The token that says who this is; else SOCKEYE_TOKEN has it
     ///
-    /// Others on this machine can see it: the variable and --token-file keep it apart.
+    /// A server that needs one waits ten seconds for it before it says so. sockeye token makes one. Others on this machine can see it: the variable and --token-file keep it apart.
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
 

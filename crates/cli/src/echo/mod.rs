@@ -37,7 +37,7 @@ pub(crate) fn run(args: &EchoArgs) -> Outcome {
         drop(listener);
         tokio::select! {
             () = workers.stop() => {}
-            () = signals.next() => {} // asked twice: at once
+            () = signals.another() => {} // asked again: at once
         }
         Ok(Exit::Success)
     })

@@ -28,15 +28,7 @@ pub(crate) fn run(args: ServeArgs) -> Outcome {
 }
 
 fn load(args: ServeArgs) -> Result<Config, Failure> {
-    let environment = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
-    let named = || std::env::var_os("SOCKEYE_CONFIG").filter(|path| !path.is_empty()).map(Into::into);
-    let sources = Sources {
-        file: args.config.or_else(named),
-        environment: environment.filter(|(name, _)| name.starts_with("SOCKEYE_")).collect(),
-        flags: args.options,
-    };
-    let config = Config::load(&sources).map_err(|faults| {
+    let config = Config::load(&Sources::of_process(args.config, args.options)).map_err(|faults| {
         let told = match faults.0.as_slice() {
             [fault] => fault.to_string(),
             several => format!("the configuration has {} errors\n{faults}", several.len()),
@@ -61,13 +53,13 @@ async fn serve(config: Config) -> Outcome {
     let mut running = std::pin::pin!(server.run(stopped));
     tokio::select! {
         ended = &mut running => return outcome(ended),
-        () = signals.next() => tracing::info!(over = ?settings.drain, "draining; a second signal ends at once"),
+        () = signals.next() => tracing::info!(over = ?settings.drain, "draining; another signal ends at once"),
     }
     let _ = stop.send(()); // the server waits for it
     tokio::select! {
         biased;
         ended = running => outcome(ended),
-        () = signals.next() => {
+        () = signals.another() => {
             tracing::warn!("ended before all clients had gone");
             Ok(Exit::Interrupted)
         }

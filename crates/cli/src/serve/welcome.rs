@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use sockeye_hub::serve::Server;
-use sockeye_hub::settings::{Listen, Settings};
+use sockeye_hub::settings::{Access, Listen, Settings};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,23 +19,35 @@ pub(super) fn tell(settings: &Settings, server: &Server) {
 const TITLE: Style = AnsiColor::Green.on_default().bold();
 const LABEL: Style = AnsiColor::Cyan.on_default();
 
+/// What the commands are shown with.
+const CHANNEL: &str = "chat";
+
 fn text(settings: &Settings, public: &Place, admin: &Place) -> String {
     let mut rows = Vec::new();
     if settings.pages {
         rows.push(("page", format!("{}/", public.url)));
     }
-    let key = if settings.auth.api_keys.is_empty() { "" } else { " -H \"Authorization: Bearer $KEY\"" };
-    let curl = &admin.curl;
-    let body = r#"-d '{"text":"hello"}'"#;
-    rows.push(("publish", format!("{curl}{key} {body} '{}/api/publish?channel=chat'", admin.url)));
-    if settings.auth.anonymous {
+    // Only commands that are not refused.
+    let has_key = !settings.auth.api_keys.is_empty();
+    let has_api = has_key || settings.is_open();
+    if has_api {
+        let key = if has_key { " -H \"Authorization: Bearer $SOCKEYE_API_KEY\"" } else { "" };
+        let curl = &admin.curl;
+        let body = r#"-d '{"text":"hello"}'"#;
+        rows.push(("publish", format!("{curl}{key} {body} '{}/api/publish?channel={CHANNEL}'", admin.url)));
+    }
+    let is_for_anyone =
+        CHANNEL.parse().is_ok_and(|channel| settings.namespace(&channel).subscribe == Access::Anyone);
+    if settings.auth.anonymous && is_for_anyone {
         let curl = &public.curl;
         rows.push((
             "receive",
-            format!("{curl} -N -H 'Accept: text/event-stream' '{}/stream?channel=chat'", public.url),
+            format!("{curl} -N -H 'Accept: text/event-stream' '{}/stream?channel={CHANNEL}'", public.url),
         ));
     }
-    rows.push(("metrics", format!("{}/metrics", admin.url)));
+    if has_api {
+        rows.push(("metrics", format!("{}/metrics", admin.url)));
+    }
     let who = match (settings.is_open(), settings.auth.anonymous) {
         (true, _) => "open to everyone on this machine, and to nobody else",
         (false, true) => {
@@ -115,10 +127,16 @@ mod tests {
         settings.auth.api_keys = vec![Secret("hunter2".into())];
         let told = told(&settings, Some(Listen::Unix("/run/admin".into())));
         assert!(told.contains("at https://127.0.0.1:8443\n"), "{told}");
-        let publish = "publish  curl --unix-socket '/run/admin' -H \"Authorization: Bearer $KEY\" -d ";
+        let publish =
+            "publish  curl --unix-socket '/run/admin' -H \"Authorization: Bearer $SOCKEYE_API_KEY\" -d ";
         assert!(told.contains(publish), "{told}");
         assert!(told.contains("metrics  http://localhost/metrics\n"), "{told}");
         assert!(told.contains("clients need a token"), "{told}");
+        settings.auth.anonymous = true;
+        settings.default_namespace.subscribe = Access::Token;
+        assert!(!self::told(&settings, None).contains("receive"), "anonymous, and without a right");
+        settings.auth.api_keys.clear();
+        assert!(!self::told(&settings, None).contains("curl"), "nobody has a key");
         assert!(!told.contains("page ") && !told.contains("receive") && !told.contains("hunter2"), "{told}");
     }
 }

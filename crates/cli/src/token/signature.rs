@@ -5,7 +5,6 @@ use crate::exit::{Exit, Failure};
 use sockeye_hub::auth::{KeyError, Signer};
 use sockeye_hub::config::{Config, Sources};
 use sockeye_hub::settings::{Auth, Secret, TokenAlgorithm, TokenKey};
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -34,11 +33,7 @@ pub(super) fn signature(args: &SignatureArgs) -> Result<Signature, Failure> {
 
 /// What a server that is started here, with this file, would check tokens with.
 fn server(config: Option<PathBuf>) -> Result<Auth, Failure> {
-    let file =
-        config.or_else(|| std::env::var_os("SOCKEYE_CONFIG").filter(|name| !name.is_empty()).map(Into::into));
-    let text = |(name, value): (OsString, OsString)| name.into_string().ok().zip(value.into_string().ok());
-    let environment = std::env::vars_os().filter_map(text).collect();
-    let config = Config::load(&Sources { file, environment, flags: Vec::new() });
+    let config = Config::load(&Sources::of_process(config, Vec::new()));
     Ok(config.map_err(|faults| Failure::new(Exit::Failure, faults))?.settings.auth)
 }
 

@@ -94,6 +94,27 @@ fn a_message_may_come_from_the_input_and_go_to_a_user() {
 }
 
 #[test]
+fn nothing_is_no_message_unless_it_is_said() {
+    let ended = sockeye(["publish", "chat"]);
+    let told = "sockeye: there is no message: standard input is empty; write it behind the channel ('' is the empty one)\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (2, told));
+    let (url, requests) = answering(vec![json("200 OK", PUBLISHED)]);
+    assert_eq!(sockeye(["publish", "chat", "", "--server", &url]).code, 0);
+    assert!(requests.recv().unwrap().ends_with("\r\n\r\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn endless_input_is_no_message() {
+    let mut program = Program::reading("/dev/zero", ["publish", "chat", "-"]);
+    let (code, _, told) = program.wait();
+    assert_eq!(
+        (code, told.as_str()),
+        (2, "sockeye: standard input has more than 64 MiB, which is no message\n")
+    );
+}
+
+#[test]
 fn a_refusal_is_told_in_the_servers_words() {
     let (url, _requests) = answering(vec![json("403 Forbidden", FORBIDDEN)]);
     let ended = sockeye(["publish", "chat", "x", "--server", &url]);

@@ -2,6 +2,8 @@
 
 use crate::support::{Ended, Program, sockeye, sockeye_with};
 use sockeye_hub::config::{Setting, settings};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 /// `sockeye serve` on a free port, with what it has said.
@@ -40,6 +42,50 @@ fn it_says_where_everything_is_and_ends_in_order() {
     let (code, _, log) = program.wait();
     assert_eq!(code, 0);
     assert!(log.contains("draining") && log.lines().last().unwrap().contains("stopped"), "{log}");
+}
+
+/// A server that is told to end, with clients whom it lets go one by one over this time.
+fn draining(over: &str) -> (Program, Vec<TcpStream>) {
+    let (mut program, welcome) = start(&["--log-format", "text", "--drain", over]);
+    let url = welcome.lines().next().unwrap().split(" at http://").nth(1).unwrap();
+    let clients = std::iter::repeat_with(|| {
+        let mut client = TcpStream::connect(url).unwrap();
+        let ask = "GET /stream?channel=chat HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+        client.write_all(ask.as_bytes()).unwrap();
+        assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+        client
+    });
+    let clients = clients.take(5).collect();
+    assert!(program.error_line().contains("listening"));
+    program.signal("TERM");
+    assert!(program.error_line().contains("draining"));
+    (program, clients)
+}
+
+#[test]
+fn a_signal_that_comes_twice_is_one() {
+    // As `timeout` sends it, to the process and to its group.
+    let (mut program, clients) = draining("500ms");
+    program.signal("TERM");
+    for mut client in clients {
+        let mut told = String::new();
+        client.read_to_string(&mut told).unwrap();
+        assert!(told.contains("draining"), "{told}");
+    }
+    assert_eq!(program.wait().0, 0);
+}
+
+#[test]
+fn a_switch_may_stand_apart_from_its_value() {
+    for (arguments, expected) in [
+        (&["--pages=false"][..], "false"),
+        (&["--pages", "false"], "false"),
+        (&["--pages", "--drain", "1s"], "true"),
+    ] {
+        let Ended { code, stdout, stderr } = sockeye([&["serve", "--print-config"], arguments].concat());
+        assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(stdout.contains(&format!("\npages = {expected} ")), "{stdout}");
+    }
 }
 
 #[test]

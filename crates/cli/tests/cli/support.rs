@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// What a program that has ended leaves behind.
 #[derive(Debug)]
@@ -42,6 +43,14 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// The same with this file for its input.
+    #[cfg(unix)]
+    pub(crate) fn reading<A: AsRef<OsStr>>(file: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+        command.args(arguments);
+        Self::spawn_on(command, std::fs::File::open(file).expect("is there").into())
+    }
+
     /// `sockeye connect` on a terminal that shows what goes to standard error, its own input and output elsewhere.
     #[cfg(target_os = "linux")]
     pub(crate) fn connect_below_terminal(url: &str) -> Self {
@@ -51,8 +60,12 @@ impl Program {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn spawn(command: Command) -> Self {
+        Self::spawn_on(command, Stdio::piped())
+    }
+
+    fn spawn_on(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         let stderr = BufReader::new(child.stderr.take().expect("is piped"));
@@ -91,6 +104,14 @@ impl Program {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.expect("kill is there").success());
+    }
+
+    /// Sends it until the program has ended.
+    pub(crate) fn insist(&mut self, name: &str) {
+        while self.child.try_wait().expect("it can be asked").is_none() {
+            self.signal(name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Ends the input, and waits for the end.

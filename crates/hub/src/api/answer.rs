@@ -4,7 +4,9 @@ use crate::code::{Code, Problem};
 use crate::envelope;
 use crate::serve::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ pub(super) fn serialized(value: &impl Serialize) -> Result<Response<Body>, Probl
 pub(super) fn of_type(content_type: &'static str, body: Bytes) -> Response<Body> {
     let answer = Response::new(Body::full(body));
     let answer = with(answer, CONTENT_TYPE, content_type);
+    let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff"); // it has what clients have published
     with(answer, CACHE_CONTROL, "no-store")
 }
 

@@ -12,7 +12,7 @@ pub(crate) use answer::{json, refuse, refuse_method};
 pub(crate) use client::handle_client;
 pub(crate) use status::{health, ready, request_size};
 
-use crate::auth::api_key_of;
+use crate::auth::api_keys_of;
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
 use crate::serve::body::Body;
@@ -95,13 +95,17 @@ fn check(worker: &Worker, guard: Guard, parts: &Parts) -> Result<Endpoint, Probl
 
 fn check_key(worker: &Worker, headers: &HeaderMap) -> Result<(), Problem> {
     let authority = &worker.hub.authority;
-    let message = match api_key_of(headers) {
-        Some(key) if authority.is_api_key(key) => return Ok(()),
+    let mut keys = api_keys_of(headers).peekable();
+    let has_key = keys.peek().is_some();
+    if keys.any(|key| authority.is_api_key(key)) {
+        return Ok(());
+    }
+    let message = match has_key {
         _ if !authority.has_api_keys() => {
             "no server key is configured, so nobody may use this address; set one"
         }
-        Some(_) => "the server key is wrong; a client's token is none",
-        None => "the server key is missing; give it as Authorization: Bearer KEY",
+        true => "the server key is wrong; a client's token is none",
+        false => "the server key is missing; give it as Authorization: Bearer KEY",
     };
     Err(Problem::new(Code::KeyRequired, message))
 }

@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response};
 use serde::Deserialize;
 use serde::de::{self, Deserializer as _, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::error::Error;
 use std::fmt;
@@ -185,11 +186,17 @@ fn commands(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Problem> {
         commands: &'a RawValue,
     }
 
-    let malformed = |error| {
-        let message =
-            format_args!(r#"not a batch, which is {{"commands":[{{"channel":…,"data":…}},…]}}: {error}"#);
-        Problem::new(Code::BadEnvelope, message)
+    let malformed = |error: serde_json::Error| {
+        let form = r#"not a batch, which is {"commands":[{"channel":…,"data":…},…]}"#;
+        match error.classify() {
+            Category::Data => Problem::new(Code::BadEnvelope, form),
+            _ => Problem::new(Code::BadEnvelope, format_args!("{form}: {error}")),
+        }
     };
+    // A sequence would do for serde, but not for the protocol.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed(de::Error::custom("no object")));
+    }
     let batch: Batch<'_> = serde_json::from_slice(body).map_err(malformed)?;
     let mut json = serde_json::Deserializer::from_str(batch.commands.get());
     json.deserialize_seq(AtMost(limit)).map_err(malformed)?.ok_or_else(|| too_many(limit))

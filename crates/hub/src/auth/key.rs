@@ -72,6 +72,9 @@ fn public(algorithm: TokenAlgorithm, text: &str) -> Result<UnparsedPublicKey<Vec
     if !text.contains("PUBLIC KEY-----") {
         return Err(KeyError::NoPublicKey);
     }
+    if text.matches("-----BEGIN ").count() > 1 {
+        return Err(KeyError::SeveralKeys); // only the first would be read
+    }
     let pem = text.as_bytes();
     let (key, verification): (_, &'static dyn VerificationAlgorithm) = match algorithm {
         TokenAlgorithm::Hs256 => return Err(KeyError::NoPublicKey),
@@ -105,6 +108,8 @@ pub enum KeyError {
     PemAsSecret,
     /// No public key of the algorithm, as PEM.
     NoPublicKey,
+    /// More than one key.
+    SeveralKeys,
     /// A private key where the public one is needed.
     Private,
     /// No private key of the algorithm, as PEM.
@@ -128,6 +133,7 @@ impl fmt::Display for KeyError {
             Self::ShortSecret => "has fewer than 32 bytes; make one with `openssl rand -hex 32`",
             Self::PemAsSecret => "is a PEM key, not a shared secret; choose the algorithm of that key",
             Self::NoPublicKey => "is no PEM public key of that algorithm; `openssl pkey -in KEY -pubout` writes one",
+            Self::SeveralKeys => "has more than one key; write each into a file of its own, and name them all",
             Self::Private => {
                 "is a private key, which a server should not have; give it what `openssl pkey -in KEY -pubout` writes"
             }

@@ -17,7 +17,7 @@ pub use client::ClientId;
 pub use key::KeyError;
 pub use redact::{RedactedHeaders, redact};
 pub use signer::Signer;
-pub use source::{SUBPROTOCOL_PREFIX, api_key_of, token_of};
+pub use source::{SUBPROTOCOL_PREFIX, api_keys_of, token_of};
 
 use crate::code::{Code, Problem};
 use crate::identity::Identity;

@@ -55,8 +55,14 @@ fn redact_header<'a>(name: &HeaderName, value: &'a str) -> Cow<'a, str> {
     } else if name == REFERER {
         redact(value)
     } else if name == SEC_WEBSOCKET_PROTOCOL {
+        // However it is written: what is no token for a slip of case is still a secret.
+        let has_token = |entry: &str| {
+            entry
+                .get(..SUBPROTOCOL_PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(SUBPROTOCOL_PREFIX))
+        };
         let shown = |entry: &str| match entry.trim() {
-            token if token.starts_with(SUBPROTOCOL_PREFIX) => format!("{SUBPROTOCOL_PREFIX}{HIDDEN}"),
+            token if has_token(token) => format!("{SUBPROTOCOL_PREFIX}{HIDDEN}"),
             entry => entry.to_owned(),
         };
         value.split(',').map(shown).collect::<Vec<_>>().join(", ").into()
@@ -104,6 +110,7 @@ mod tests {
             ("set-cookie", "session=hunter2"),
             ("x-api-key", "hunter2"),
             ("sec-websocket-protocol", "sockeye.json.v1,sockeye.token.hunter2 , x"),
+            ("sec-websocket-protocol", "Sockeye.Token.hunter2"),
             ("referer", "http://a/?token=hunter2"),
             ("origin", "http://a"),
         ] {

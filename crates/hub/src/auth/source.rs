@@ -18,9 +18,11 @@ pub fn token_of(uri: &Uri, headers: &HeaderMap, cookie: Option<&str>) -> Option<
         .or_else(|| owned(in_cookie()))
 }
 
-/// The key of a request to the server's API: `Authorization: Bearer`, or `X-API-Key`.
-pub fn api_key_of(headers: &HeaderMap) -> Option<&str> {
-    bearer(headers).or_else(|| headers.get("x-api-key")?.to_str().ok().map(str::trim))
+/// What may be the key of a request to the server's API: `Authorization: Bearer`, and `X-API-Key`. The other one may be
+/// somebody else's.
+pub fn api_keys_of(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let own = headers.get("x-api-key").and_then(|key| key.to_str().ok()).map(str::trim);
+    bearer(headers).into_iter().chain(own)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -160,10 +162,11 @@ mod tests {
 
     #[test]
     fn the_apis_key_has_two_places() {
-        assert_eq!(api_key_of(&headers(&[("authorization", "Bearer k"), ("x-api-key", "x")])), Some("k"));
-        assert_eq!(api_key_of(&headers(&[("authorization", "Basic k"), ("x-api-key", " x ")])), Some("x"));
-        assert_eq!(api_key_of(&headers(&[("x-api-key", "\u{e9}")])), None);
-        assert_eq!(api_key_of(&headers(&[])), None);
+        let keys =
+            |lines: &[(&str, &str)]| api_keys_of(&headers(lines)).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(keys(&[("authorization", "Bearer k"), ("x-api-key", "x")]), ["k", "x"]);
+        assert_eq!(keys(&[("authorization", "Basic k"), ("x-api-key", " x ")]), ["x"]);
+        assert!(keys(&[("x-api-key", "\u{e9}")]).is_empty() && keys(&[]).is_empty());
     }
 
     proptest! {

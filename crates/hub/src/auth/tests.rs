@@ -374,6 +374,8 @@ fn weak_and_wrong_keys_are_refused_with_the_way_out() {
         assert_eq!(error(algorithm, ""), KeyError::NoPublicKey);
         assert_eq!(error(algorithm, SECRET), KeyError::NoPublicKey);
     }
+    let two = format!("{}\n{}", pem!("es256.public"), pem!("es256.public"));
+    assert_eq!(error(Es256, &two), KeyError::SeveralKeys);
     assert_eq!(error(Rs256, pem!("es256.public")), KeyError::NoPublicKey);
     assert_eq!(error(Es256, pem!("eddsa.public")), KeyError::NoPublicKey);
     assert_eq!(error(EdDsa, pem!("rs256.public")), KeyError::NoPublicKey);

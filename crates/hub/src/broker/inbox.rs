@@ -38,6 +38,31 @@ pub struct Drained {
     pub dropped: u64,
 }
 
+/// Workers that have something in their inboxes: dropped, it wakes them. A few need no memory.
+#[derive(Debug, Default)]
+pub struct Wakers {
+    few: [Option<Waker>; Self::FEW],
+    more: Vec<Waker>,
+}
+
+impl Wakers {
+    const FEW: usize = 4;
+
+    fn add(&mut self, waker: Waker) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(waker),
+            None => self.more.push(waker),
+        }
+    }
+}
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        let few = self.few.iter_mut().filter_map(Option::take);
+        few.chain(self.more.drain(..)).for_each(Waker::wake);
+    }
+}
+
 impl Inbox {
     /// The default capacity: 4096 deliveries.
     pub const CAPACITY: usize = 4096;
@@ -47,15 +72,12 @@ impl Inbox {
         Self { capacity: capacity.max(1), waiting: Mutex::default() }
     }
 
-    /// Hands over, and wakes the worker. For brokers, under the lock that orders the channel.
-    pub fn push(&self, delivery: Delivery) {
-        let waker = {
-            let mut waiting = self.lock();
-            waiting.push(delivery, self.capacity);
-            waiting.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+    /// Hands over. For brokers, under the lock that orders the channel; the worker is to be woken once it is released.
+    pub fn push(&self, delivery: Delivery, wakers: &mut Wakers) {
+        let mut waiting = self.lock();
+        waiting.push(delivery, self.capacity);
+        if let Some(waker) = waiting.waker.take() {
+            wakers.add(waker);
         }
     }
 
@@ -108,10 +130,50 @@ mod tests {
     use crate::position::Position;
     use crate::publication::{Data, Meta};
     use bytes::Bytes;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
 
     fn publication(channel: &str, offset: Offset) -> Delivery {
         let position = Position { channel: channel.parse().unwrap(), epoch: Epoch(1), offset };
         Delivery::Publication(Arc::new(Publication::new(position, Data::Text(Bytes::new()), Meta::default())))
+    }
+
+    fn push(inbox: &Inbox, channel: &str, offset: Offset) {
+        inbox.push(publication(channel, offset), &mut Wakers::default());
+    }
+
+    /// Counts how often it wakes.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn workers_are_woken_afterwards_and_a_few_without_memory() {
+        for (workers, most) in [(Wakers::FEW, 0), (Wakers::FEW + 3, 1)] {
+            let counts: Vec<_> = (0..workers).map(|_| Arc::new(Count::default())).collect();
+            let woken = || counts.iter().map(|count| count.0.load(Relaxed)).collect::<Vec<_>>();
+            let inboxes = [(); 8].map(|()| Inbox::new(1));
+            for (inbox, count) in inboxes.iter().zip(&counts) {
+                let waker = Waker::from(count.clone());
+                assert!(
+                    inbox.poll_drain(&mut Drained::default(), &mut Context::from_waker(&waker)).is_pending()
+                );
+            }
+            let mut wakers = Wakers::default();
+            let allocated = allocation_counter::measure(|| {
+                for inbox in &inboxes[..workers] {
+                    inbox.lock().waker.take().into_iter().for_each(|waker| wakers.add(waker));
+                }
+            });
+            assert_eq!((allocated.count_total, woken()), (most, vec![0; workers]));
+            drop(wakers);
+            assert_eq!(woken(), vec![1; workers]);
+        }
     }
 
     /// Places of publications, and where channels are behind.
@@ -136,7 +198,7 @@ mod tests {
     fn what_comes_leaves_in_order() {
         let inbox = Inbox::new(8);
         assert!(drain(&inbox).is_none());
-        (1..=3).for_each(|offset| inbox.push(publication("a", offset)));
+        (1..=3).for_each(|offset| push(&inbox, "a", offset));
         assert_eq!(drain(&inbox).unwrap(), (vec!["a~1.1".into(), "a~1.2".into(), "a~1.3".into()], vec![]));
         assert!(drain(&inbox).is_none());
     }
@@ -144,11 +206,11 @@ mod tests {
     #[test]
     fn a_full_inbox_notes_from_where_on_it_is_behind() {
         let inbox = Inbox::new(2);
-        (1..=4).for_each(|offset| inbox.push(publication("a", offset)));
-        inbox.push(publication("b", 9));
+        (1..=4).for_each(|offset| push(&inbox, "a", offset));
+        push(&inbox, "b", 9);
         let behind = vec![("a".into(), 3), ("b".into(), 9)];
         assert_eq!(drain(&inbox).unwrap(), (vec!["a~1.1".into(), "a~1.2".into()], behind));
-        inbox.push(publication("a", 5));
+        push(&inbox, "a", 5);
         assert_eq!(drain(&inbox).unwrap(), (vec!["a~1.5".into()], vec![]));
     }
 }

@@ -4,7 +4,7 @@ pub mod contract;
 mod inbox;
 mod memory;
 
-pub use inbox::{Drained, Inbox};
+pub use inbox::{Drained, Inbox, Wakers};
 pub use memory::MemoryBroker;
 #[cfg(test)]
 pub(crate) use memory::tests::{Delayed, Failing};
@@ -264,6 +264,8 @@ pub struct Usage {
 pub enum BrokerError {
     /// The offsets of the log are used up.
     Exhausted,
+    /// As many members as the broker remembers are present without a held lease.
+    Crowded,
     /// What the broker stands on has failed.
     Unavailable(String),
 }
@@ -272,6 +274,9 @@ impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exhausted => f.write_str("the channel's offsets are used up; restart the server"),
+            Self::Crowded => f.write_str(
+                "too many clients are present between two polls; stay connected, or try again later",
+            ),
             Self::Unavailable(cause) => write!(f, "the broker cannot be reached: {cause}; try again"),
         }
     }
@@ -298,12 +303,16 @@ impl<T> Reply<T> {
     }
 }
 
+/// Like any future it panics when it is polled after it has answered.
 impl<T: Unpin> Future for Reply<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut *self {
-            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Now(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => panic!("a reply was polled after it had answered"),
+            },
             Self::Later(answer) => answer.as_mut().poll(cx),
         }
     }
@@ -315,5 +324,19 @@ impl<T> fmt::Debug for Reply<T> {
             Self::Now(_) => "Reply::Now",
             Self::Later(_) => "Reply::Later",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    #[should_panic(expected = "polled after it had answered")]
+    fn a_reply_answers_once() {
+        let (mut reply, mut cx) = (Reply::now(1), Context::from_waker(Waker::noop()));
+        assert_eq!(Pin::new(&mut reply).poll(&mut cx), Poll::Ready(1));
+        let _ = Pin::new(&mut reply).poll(&mut cx);
     }
 }

@@ -5,6 +5,8 @@ use super::fault::Fault;
 use super::merge::Places;
 use super::secrets;
 use crate::publication::Publication;
+use crate::serve::ServeError;
+use crate::serve::exposure::{self, Keys};
 use crate::settings::{Listen, Namespace};
 use std::fs::File;
 use std::path::Path;
@@ -41,24 +43,43 @@ impl Check<'_> {
         }
     }
 
-    /// Somebody must be able to connect, and not everybody by accident. [`crate::serve`] refuses the same, but cannot
-    /// say where it stands.
+    /// Somebody must be able to connect, and not everybody by accident: what [`crate::serve`] would refuse is told with
+    /// its place here.
     fn entry(&mut self) {
+        let keys =
+            Keys { has_api: self.has_any(&secrets::KEYS[..2]), has_token: self.has_any(&secrets::KEYS[2..]) };
+        for fault in exposure::faults(&self.draft.settings, keys) {
+            self.exposed(&fault);
+        }
+    }
+
+    fn exposed(&mut self, fault: &ServeError) {
         const WAY_OUT: &str = "set auth.token_secret_file or auth.token_key_file";
         let settings = &self.draft.settings;
-        let is_public = !settings.listen.is_local();
-        let listen = super::units::show_address(&settings.listen);
-        if is_public && !self.has_any(&secrets::KEYS) {
-            let cause =
-                format_args!("listen: other machines reach {listen}, and nothing says who may connect");
-            let anonymous = "auth.api_key_file and auth.anonymous = true to let everyone in";
-            self.fault("listen", format_args!("{cause}: {WAY_OUT}, or {anonymous}, or listen on 127.0.0.1"));
-        } else if !settings.auth.anonymous && !self.has_any(&secrets::KEYS[2..]) {
-            let blamed =
-                ["auth.anonymous", "auth.api_key", "auth.api_key_file", "trust_proxy", "admin_listen"];
-            let blamed = blamed.into_iter().find(|key| self.has(key)).unwrap_or("auth.anonymous");
-            let anonymous = "or auth.anonymous = true to let everyone in";
-            self.fault(blamed, format_args!("no client could connect: {WAY_OUT}, {anonymous}"));
+        match fault {
+            ServeError::Unprotected(address) => {
+                let cause =
+                    format_args!("listen: other machines reach {address}, and nothing says who may connect");
+                let anonymous = "auth.api_key_file and auth.anonymous = true to let everyone in";
+                self.fault(
+                    "listen",
+                    format_args!("{cause}: {WAY_OUT}, or {anonymous}, or listen on 127.0.0.1"),
+                );
+            }
+            ServeError::NobodyMayConnect => {
+                let blamed =
+                    ["auth.anonymous", "auth.api_key", "auth.api_key_file", "trust_proxy", "admin_listen"];
+                let blamed = blamed.into_iter().find(|key| self.has(key)).unwrap_or("auth.anonymous");
+                let anonymous = "or auth.anonymous = true to let everyone in";
+                self.fault(blamed, format_args!("no client could connect: {WAY_OUT}, {anonymous}"));
+            }
+            ServeError::OpenApi(_) => {
+                let key = if settings.admin_listen.is_some() { "admin_listen" } else { "listen" };
+                let cause = format_args!("{key}: /api and /metrics would be open to other machines");
+                let way_out = "set auth.api_key_file, or admin_listen = \"127.0.0.1:9000\"";
+                self.fault(key, format_args!("{cause}: {way_out}"));
+            }
+            other => self.fault("listen", format_args!("listen: {other}")),
         }
     }
 
@@ -68,21 +89,6 @@ impl Check<'_> {
         if settings.admin_listen.as_ref() == Some(&settings.listen) && !is_free_port(&settings.listen) {
             let way_out = "choose another port, or leave it out";
             self.fault("admin_listen", format_args!("admin_listen is the same address as listen: {way_out}"));
-        }
-        if matches!(settings.listen, Listen::Unix(_)) && self.has_any(&["tls.cert", "tls.key"]) {
-            self.fault(
-                "listen",
-                "listen: a unix socket has no TLS: leave out tls.cert and tls.key, or listen on TCP",
-            );
-        }
-        let (key, api) = match &settings.admin_listen {
-            Some(listen) => ("admin_listen", listen),
-            None => ("listen", &settings.listen),
-        };
-        if !api.is_local() && !self.has_any(&secrets::KEYS[..2]) && self.has_any(&secrets::KEYS) {
-            let cause = format_args!("{key}: /api and /metrics would be open to other machines");
-            let way_out = "set auth.api_key_file, or admin_listen = \"127.0.0.1:9000\"";
-            self.fault(key, format_args!("{cause}: {way_out}"));
         }
     }
 

@@ -2,12 +2,20 @@
 
 use super::fault::nearest;
 use super::list::{Setting, settings};
+use std::ffi::OsString;
 
 /// What every variable begins with.
 pub(super) const PREFIX: &str = "SOCKEYE_";
 
 /// Variables of other commands, and of `sockeye serve` beside the options.
 const OTHERS: [&str; 4] = ["SOCKEYE_CONFIG", "SOCKEYE_API_KEY", "SOCKEYE_SERVER", "SOCKEYE_TOKEN"];
+
+/// Our variables as text. What is no text is kept with a mark in it, so that it is refused rather than passed over.
+pub(super) fn texts(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let texts = variables.map(|(name, value)| (text(name), text(value)));
+    texts.filter(|(name, _)| name.starts_with(PREFIX)).collect()
+}
 
 /// The options that are set, with their values. An empty variable is as good as none.
 pub(super) fn given(environment: &[(String, String)]) -> impl Iterator<Item = (&'static Setting, &str)> {

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::slot::{Given, Slot};
+use crate::broker::Inbox;
 use crate::position::Cursor;
 use std::fmt;
 use std::time::Duration;
@@ -54,7 +55,7 @@ const SERVER: &[Setting] = &[
     }),
     setting(
         "origin",
-        "Origins of pages that may connect beside those of the server's own host, such as https://example.com; * is any",
+        "Origins of pages that may connect beside those of the server's own host, such as https://example.com; * is any, whose cookies do not count, whose cookies do not count",
         |d| Slot::Origins(&mut d.settings.origins),
     ),
     setting("drain", "Over how long clients are sent away when the server stops", |d| {
@@ -145,7 +146,8 @@ const LIMITS: &[Setting] = &[
     }),
     setting("limits.batch", "Commands of a batch, and channels of a publish", |d| {
         Slot::Count(&mut d.settings.limits.batch)
-    }),
+    })
+    .range(1, Inbox::CAPACITY as u64),
     setting("limits.batch_bytes", "Bytes of the body of a batch", |d| {
         Slot::Size(&mut d.settings.limits.batch_bytes)
     }),

@@ -85,7 +85,10 @@ impl Merge {
         if let Err(message) = setting.read(&mut self.draft, given) {
             self.faults.push(Fault::new(Some(place.clone()), format_args!("{}: {message}", setting.key)));
         }
-        self.places.insert((None, setting.key), place);
+        // An empty list is as good as none: it names no key, for one.
+        if !given.texts.is_empty() {
+            self.places.insert((None, setting.key), place);
+        }
     }
 
     /// Whether there should be a key, even one that could not be read.

@@ -40,6 +40,14 @@ pub struct Sources {
     pub flags: Vec<(&'static str, Vec<String>)>,
 }
 
+impl Sources {
+    /// Those of this process: the file that `SOCKEYE_CONFIG` names unless one is given, and the environment.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, Vec<String>)>) -> Self {
+        let named = || std::env::var_os("SOCKEYE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { file: file.or_else(named), environment: environment::texts(std::env::vars_os()), flags }
+    }
+}
+
 /// A configuration that has been checked.
 #[derive(Debug)]
 pub struct Config {

@@ -3,7 +3,7 @@
 use super::units;
 use crate::settings::{Access, Listen, Secret, Slow};
 use ipnet::IpNet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The place of an option's value. Its kind says how the value is written.
@@ -152,8 +152,8 @@ impl Slot<'_> {
             Self::Networks(networks) => list(networks.iter().map(ToString::to_string)),
             Self::Text(text) => quoted(text.as_ref()?),
             Self::Origins(texts) | Self::Texts(texts) => list(texts.iter().cloned()),
-            Self::File(path) => quoted(&path.as_ref()?.to_string_lossy()),
-            Self::Files(paths) => list(paths.iter().map(|path| path.to_string_lossy().into_owned())),
+            Self::File(path) => quoted(&absolute(path.as_ref()?)),
+            Self::Files(paths) => list(paths.iter().map(|path| absolute(path))),
             Self::Secrets(_) => return None,
         })
     }
@@ -241,6 +241,13 @@ fn read_text(text: &str) -> Result<String, String> {
 
 fn each<T>(texts: &[String], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     texts.iter().map(|text| read(text)).collect()
+}
+
+/// The path as it can be read from anywhere: the same words mean another file in a file of the configuration than on the
+/// command line.
+fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    absolute.as_deref().unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// A string of TOML.

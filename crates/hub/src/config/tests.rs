@@ -1,5 +1,6 @@
 use super::draft::Draft;
 use super::*;
+use crate::serve::exposure::{self, Keys};
 use crate::settings::{Access, Listen, Settings, Slow};
 use proptest::prelude::*;
 use std::path::Path;
@@ -249,6 +250,45 @@ fn a_server_that_others_reach_has_to_say_who_may_connect() {
 }
 
 #[test]
+fn an_empty_list_of_keys_is_none() {
+    let directory = Directory::new("empty");
+    for key in secrets::KEYS {
+        let config = Config::load(&file(&directory, &format!("{key} = []\n"))).unwrap();
+        assert_eq!(config.settings, Settings::default(), "{key}");
+        assert!(!config.to_toml().contains("redacted"), "{key}");
+        let public =
+            file(&directory, &format!("listen = \"0.0.0.0:80\"\n{key} = []\nauth.anonymous = true\n"));
+        assert!(faults(&public).contains("listen: other machines reach 0.0.0.0:80"), "{key}");
+    }
+}
+
+#[test]
+fn what_is_loaded_can_be_served() {
+    // What a configuration may say of who reaches the server and who may do what: config and serve are of one mind.
+    let choices: [&[Option<(&str, &str)>]; 6] = [
+        &[None, Some(("listen", "0.0.0.0:80")), Some(("listen", "unix:/s"))],
+        &[None, Some(("admin_listen", "127.0.0.1:81")), Some(("admin_listen", "0.0.0.0:81"))],
+        &[None, Some(("auth.anonymous", "true")), Some(("auth.anonymous", "false"))],
+        &[None, Some(("auth.api_key", SECRET))],
+        &[None, Some(("auth.token_secret", SECRET))],
+        &[None, Some(("namespace.publish", "anyone")), Some(("trust_proxy", "10.0.0.0/8"))],
+    ];
+    let mut given = vec![Vec::new()];
+    for choice in choices {
+        let with = |flags: &Vec<_>| {
+            choice.iter().map(|one| flags.iter().copied().chain(*one).collect()).collect::<Vec<_>>()
+        };
+        given = given.iter().flat_map(with).collect();
+    }
+    let loaded = given.iter().filter(|given| {
+        let Ok(config) = Config::load(&flags(given)) else { return false };
+        assert!(exposure::faults(&config.settings, Keys::of(&config.settings.auth)).is_empty(), "{given:?}");
+        true
+    });
+    assert!(loaded.count() > 100);
+}
+
+#[test]
 fn a_server_that_nobody_could_connect_to_is_refused() {
     for (key, value) in [("auth.anonymous", "false"), ("trust_proxy", "10.0.0.0/8"), ("auth.api_key", SECRET)]
     {
@@ -297,7 +337,7 @@ fn a_unix_socket_has_no_tls() {
     let pem = directory.write("a.pem", "");
     let pem = pem.to_str().unwrap();
     let told = faults(&flags(&[("listen", "unix:/s"), ("tls.cert", pem), ("tls.key", pem)]));
-    assert!(told.starts_with("--listen: listen: a unix socket has no TLS"), "{told}");
+    assert!(told.starts_with("--listen: listen: a unix socket is served without TLS"), "{told}");
 }
 
 #[test]
@@ -325,8 +365,19 @@ fn join_and_leave_need_presence() {
 fn files_are_searched_beside_the_file_that_names_them() {
     let directory = Directory::new("beside");
     directory.write("token.secret", SECRET);
-    let settings = settings_of(&file(&directory, "auth.token_secret_file = \"token.secret\"\n"));
-    assert_eq!(settings.auth.token_keys[0].key.0, SECRET);
+    let sources = file(&directory, "auth.token_secret_file = \"token.secret\"\n");
+    assert_eq!(settings_of(&sources).auth.token_keys[0].key.0, SECRET);
+
+    // What is printed can be read from anywhere.
+    let levels = std::env::current_dir().unwrap().components().count() - 1;
+    let relative: PathBuf = std::iter::repeat_n("..", levels).collect();
+    let relative = relative.join(directory.0.strip_prefix("/").unwrap()).join("token.secret");
+    let toml =
+        Config::load(&flags(&[("auth.token_secret_file", relative.to_str().unwrap())])).unwrap().to_toml();
+    let line = toml.lines().find(|line| line.starts_with("token_secret_file = ")).unwrap();
+    assert!(line.starts_with("token_secret_file = [\"/"), "{line}");
+    let printed = Sources { file: Some(directory.write("printed.toml", &toml)), ..Sources::default() };
+    assert_eq!(settings_of(&printed).auth.token_keys[0].key.0, SECRET);
 }
 
 #[test]
@@ -343,6 +394,18 @@ fn secrets_are_shown_nowhere() {
     assert!(config.to_toml().contains("# api_key = redacted"));
     assert!(!config.to_toml().contains(SECRET) && !format!("{config:?}").contains(SECRET));
     assert!(settings().filter(|s| s.is_secret()).all(|s| s.flag_name().is_none()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let variable = |name: &str, value: &[u8]| (name.into(), std::ffi::OsString::from_vec(value.to_vec()));
+    let variables = [variable("SOCKEYE_DRAIN", b"1s\xff"), variable("DRAIN", b"2s")];
+    let environment = environment::texts(variables.into_iter());
+    assert_eq!(environment.len(), 1);
+    let told = faults(&Sources { environment, ..Sources::default() });
+    assert!(told.starts_with("SOCKEYE_DRAIN: drain: "), "{told}");
 }
 
 #[test]

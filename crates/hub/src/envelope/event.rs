@@ -1,6 +1,5 @@
 //! Server-Sent Events. Envelopes have no line breaks, so each is one `data:` line.
 
-use crate::position::Cursor;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ pub(crate) fn retry_line(retry: Duration) -> Bytes {
 
 /// An event other than a publication; with a cursor, it moves the reader there. All of them have one name: `open` and
 /// `error` would meet the listeners of an `EventSource`'s own events.
-pub(crate) fn event(cursor: Option<&Cursor>, envelope: &[u8]) -> Bytes {
-    let mut event = BytesMut::with_capacity(envelope.len() + 96);
+pub(crate) fn event(cursor: Option<&str>, envelope: &[u8]) -> Bytes {
+    let mut event = BytesMut::with_capacity(envelope.len() + cursor.map_or(0, str::len) + 32);
     event.put_slice(b"event: control");
     if let Some(cursor) = cursor {
-        event.put_slice(format!("\nid: {cursor}").as_bytes());
+        event.put_slice(b"\nid: ");
+        event.put_slice(cursor.as_bytes());
     }
     event.put_slice(b"\ndata: ");
     event.put_slice(envelope);
@@ -23,12 +23,14 @@ pub(crate) fn event(cursor: Option<&Cursor>, envelope: &[u8]) -> Bytes {
     event.freeze()
 }
 
-/// What stands around a publication's shared envelope: before it, and behind it [`id_line`].
+/// What stands around a publication's shared envelope: before it, and behind it [`put_id_line`].
 pub(crate) const fn message_event() -> Bytes {
     Bytes::from_static(b"data: ")
 }
 
 /// The end of a publication's event: the connection's own cursor.
-pub(crate) fn id_line(cursor: &Cursor) -> Bytes {
-    format!("\nid: {cursor}\n\n").into()
+pub(crate) fn put_id_line(cursor: &str, event: &mut BytesMut) {
+    for part in ["\nid: ", cursor, "\n\n"] {
+        event.put_slice(part.as_bytes());
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) use answer::{
     Open, batch, close, error, gap, heartbeat, history, join, leave, open, pong, presence, published,
     results, subscribed, token, unsubscribed,
 };
-pub(crate) use event::{event, id_line, message_event, retry_line};
+pub(crate) use event::{event, message_event, put_id_line, retry_line};
 pub(crate) use object::Object;
 pub(crate) use payload::{Publish, check_fields, check_key};
 pub(crate) use request::{Asked, BadRequest, Fields, Request, since};

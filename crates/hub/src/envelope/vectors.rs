@@ -7,7 +7,7 @@ use crate::code::{Code, Problem};
 use crate::metrics::{Counters, Transport};
 use crate::position::{Cursor, Epoch, Position};
 use crate::publication::{Data, Meta, Publication};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use sockeye::Compress;
 use std::collections::BTreeMap;
@@ -130,12 +130,14 @@ fn stream() -> Bytes {
         transport: Transport::Sse,
         heartbeat: Duration::from_secs(15),
     });
+    let mut id_line = BytesMut::new();
+    put_id_line("chat~5f.42", &mut id_line);
     let pieces = [
         retry_line(Duration::from_millis(2210)),
-        event(Some(&start), &opened),
+        event(Some(&start.to_string()), &opened),
         message_event(),
         json_of(&hello(None)),
-        id_line(&cursor("chat~5f.42")),
+        id_line.freeze(),
     ];
     // The document's block ends with an empty line, of which the fence takes the last break.
     let stream = Bytes::from(pieces.concat());

@@ -101,7 +101,7 @@ pub struct Counters {
     pub gaps: Counter,
     /// Times that the worker's inbox overflowed and a log was read instead.
     pub behind: Counter,
-    /// Joins and leaves that found no room in the worker's inbox, or in an outbox.
+    /// Joins and leaves that found no room: in the worker's inbox, in an outbox, or among the members of a channel.
     pub presence_dropped: Counter,
     /// Messages that wait in outboxes.
     pub queued: Counter,

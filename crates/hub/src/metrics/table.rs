@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
     row("inbox_overflows", "Times a worker fell behind and read logs instead", Counter(|c| c.behind.value())),
     row(
         "presence_dropped",
-        "Joins and leaves not told: a worker's inbox or an outbox was full",
+        "Joins and leaves not told: an inbox, an outbox or the list of members was full",
         Counter(|c| c.presence_dropped.value()),
     ),
     row("channels", "Channels that the broker knows", BrokerGauge(|u| u.channels as u64)),

@@ -61,6 +61,13 @@ impl Body {
         }
     }
 
+    /// The client is silent, and the connection or the stream given up.
+    pub(super) fn handle_silence(&mut self) {
+        if let Self::Stream(body) = self {
+            body.as_mut().handle_silence();
+        }
+    }
+
     /// The bytes of what is whole; nothing of a stream.
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
@@ -85,6 +92,11 @@ impl Silence {
     pub(crate) fn set(&self) {
         self.0.store(true, Relaxed);
     }
+
+    #[cfg(test)]
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 /// A body that hears of a silent client.
@@ -105,9 +117,7 @@ impl Coming for Watching {}
 
 impl<H> Coming for Holding<H> {
     fn handle_silence(mut self: Pin<&mut Self>) {
-        if let Body::Stream(body) = &mut self.body {
-            body.as_mut().handle_silence();
-        }
+        self.body.handle_silence();
     }
 }
 

@@ -3,9 +3,9 @@
 //! All of this is a task that ends when a WebSocket is open: that goes on in a task of its own, which has no room for
 //! what was needed here.
 
-use super::admission::refusal;
+use super::admission::refusal_as;
 use super::body::Silence;
-use super::gate::Pass;
+use super::gate::{Pass, Seat};
 use super::head::{self, First};
 use super::listen::Socket;
 use super::rewind::Rewind;
@@ -15,6 +15,7 @@ use crate::code::{Code, Problem};
 use crate::journal::{self, Throttle};
 use crate::worker::Worker;
 use bytes::BytesMut;
+use hyper::StatusCode;
 use socket2::SockRef;
 use sockeye::Stream;
 use std::cell::Cell;
@@ -36,6 +37,15 @@ const LAST_REQUEST: Duration = Duration::from_millis(500);
 /// How long bytes may stay unacknowledged before the kernel gives the connection up: so a client that has vanished
 /// from its event stream is found.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a client may take for a piece of an answer that has come to it, or to its stream: what is not read is not
+/// kept for ever.
+pub(super) const TAKEN_WITHIN: Duration = ACKNOWLEDGED_WITHIN;
+
+/// What is said to who speaks HTTP/2 without TLS, where nothing has been agreed on: settings, and a `GOAWAY` with
+/// `HTTP_1_1_REQUIRED`.
+const HTTP2_NEEDS_TLS: &[u8] = b"\0\0\0\x04\0\0\0\0\0\
+    \0\0\x24\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 needs TLS; use HTTP/1";
 
 /// What a worker's connections have in common.
 #[derive(Debug)]
@@ -80,6 +90,8 @@ pub(super) struct Visit {
     _pass: Pass,
     /// Streams that were begun on it; the first came with the connection.
     pub(super) streams: Cell<u32>,
+    /// For the one stream that its place is for.
+    pub(super) seat: Seat,
     /// Whether it was given up; only where hyper serves it.
     pub(super) silence: Silence,
 }
@@ -106,8 +118,8 @@ impl Door {
 /// The task of a connection that was accepted.
 pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
     let Arrival { socket, peer, serves, pass, refused } = arrival;
-    let (scheme, streams, silence) = ("http", Cell::new(0), Silence::default());
-    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams, silence };
+    let (scheme, streams, seat, silence) = ("http", Cell::new(0), Seat::default(), Silence::default());
+    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams, seat, silence };
     match socket {
         Socket::Tcp(tcp) => {
             let Ok(tcp) = adopt(tcp) else { return };
@@ -153,13 +165,26 @@ where
     match first {
         Ok(Ok(First::WebSocket)) => websocket::direct(&door, io, read, visit).await,
         Ok(Ok(First::Http1)) => http::serve1(&door, rewind(read, io, &visit), visit).await,
+        Ok(Ok(First::Http2)) if visit.scheme == "http" => {
+            journal::failed(visit.peer, "HTTP/2 needs TLS");
+            let _ = io.write_all(HTTP2_NEEDS_TLS).await; // it may be gone by now
+        }
         Ok(Ok(First::Http2)) => http::serve2(&door, rewind(read, io, &visit), visit).await,
+        Ok(Ok(First::TooLarge)) => {
+            let message =
+                "the head of the request has more than 32 KiB, or than 100 lines; a cookie may be too long";
+            let problem = Problem::new(Code::TooLarge, message);
+            refuse(&door, &visit, io, (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem)).await;
+        }
+        Ok(Ok(First::NoRequest)) => {
+            let problem = Problem::new(Code::BadEnvelope, "this is no request of HTTP");
+            refuse(&door, &visit, io, (StatusCode::BAD_REQUEST, problem)).await;
+        }
         Ok(Err(error)) => journal::failed(visit.peer, error), // it is gone
         Err(_) if read.is_empty() => journal::failed(visit.peer, "nothing came in time"),
         Err(_) => {
             let problem = Problem::new(Code::Silent, "the request did not come in time");
-            journal::failed(visit.peer, &problem);
-            let _ = io.write_all(&refusal(&problem).encode()).await; // it may be gone by now
+            refuse(&door, &visit, io, (StatusCode::REQUEST_TIMEOUT, problem)).await;
         }
     }
 }
@@ -168,179 +193,21 @@ fn rewind<S>(read: BytesMut, io: S, visit: &Visit) -> Rewind<S> {
     Rewind::new(read.freeze(), io, visit.silence.clone())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::MemoryBroker;
-    use crate::hub::Hub;
-    use crate::serve::gate::{Entry, Peer};
-    use crate::settings::Settings;
-    use std::net::Ipv4Addr;
-    use std::pin::Pin;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    use std::task::{Context, Poll};
-    use tokio::io::{AsyncReadExt, DuplexStream, ReadBuf, duplex};
-    use tokio::task::{LocalSet, spawn_local};
-    use tokio::time::Instant;
-
-    /// Runs a client against a server whose time is the test's.
-    async fn visit(client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>)) {
-        visit_over(|io| io, async |io, phase, _| client(io, phase).await).await;
-    }
-
-    /// The same, over another transport.
-    async fn visit_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        transport: impl FnOnce(DuplexStream) -> S,
-        client: impl AsyncFnOnce(DuplexStream, watch::Sender<Phase>, Rc<Worker>),
-    ) {
-        let settings = Settings::default();
-        let broker = Arc::new(MemoryBroker::new(settings.limits.history));
-        let site = Arc::new(Site::new(Hub::new(settings, broker).unwrap()).unwrap());
-        let (sender, phase) = watch::channel(Phase::Serving);
-        let door = Rc::new(Door::new(site, phase));
-        let Entry::Open(pass) = door.site.gate.connect(Peer::Proxy, Instant::now()) else { panic!("full") };
-        let (near, far) = duplex(1 << 16);
-        let visit = Visit {
-            peer: Ipv4Addr::LOCALHOST.into(),
-            scheme: "http",
-            serves: Serves::Everything,
-            refused: None,
-            _pass: pass,
-            streams: Cell::new(0),
-            silence: Silence::default(),
-        };
-        let serving = async move {
-            let worker = door.worker.clone();
-            spawn_local(worker.clone().run());
-            spawn_local(meet(door, transport(far), visit));
-            client(near, sender, worker).await;
-        };
-        LocalSet::new().run_until(serving).await;
-    }
-
-    async fn rest(mut io: DuplexStream) -> String {
-        let mut answer = String::new();
-        io.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_has_ten_seconds_however_slowly_it_comes() {
-        visit(async |mut io, _phase| {
-            let began = Instant::now();
-            let mut head = b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\n".iter().cycle();
-            // One byte a second, and never an end.
-            while began.elapsed() + Duration::from_secs(1) < HEAD_DEADLINE {
-                io.write_all(&[*head.next().unwrap()]).await.unwrap();
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            let answer = rest(io).await;
-            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-            assert!(answer.contains("\"code\":4002"), "{answer}");
-            assert_eq!(began.elapsed(), HEAD_DEADLINE);
-        })
-        .await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_says_nothing_gets_no_answer() {
-        visit(async |io, _phase| {
-            let began = Instant::now();
-            assert_eq!(rest(io).await, "");
-            assert_eq!(began.elapsed(), HEAD_DEADLINE);
-        })
-        .await;
-    }
-
-    /// A transport that the kernel gives up.
-    struct GivenUp {
-        io: DuplexStream,
-        is_given_up: Arc<AtomicBool>,
-    }
-
-    impl AsyncRead for GivenUp {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            if self.is_given_up.load(Relaxed) {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            Pin::new(&mut self.io).poll_read(cx, buffer)
-        }
-    }
-
-    impl AsyncWrite for GivenUp {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.io).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_shutdown(cx)
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_event_stream_that_the_kernel_gives_up_counts_as_silent_and_one_that_leaves_does_not() {
-        for (gives_up, counted) in [(true, (1, 0)), (false, (0, 1))] {
-            let given_up = Arc::new(AtomicBool::new(false));
-            let transport = |io| GivenUp { io, is_given_up: given_up.clone() };
-            visit_over(transport, async |mut io, _phase, worker| {
-                io.write_all(
-                    b"GET /stream?channel=a HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
-                )
-                .await
-                .unwrap();
-                let mut read = [0; 12];
-                io.read_exact(&mut read).await.unwrap();
-                assert_eq!(&read, b"HTTP/1.1 200");
-                given_up.store(gives_up, Relaxed);
-                drop(io);
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                let counters = &worker.counters;
-                assert_eq!((counters.ended(Code::Silent).value(), counters.left.value()), counted);
-            })
-            .await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_drain_waits_a_moment_for_what_is_on_its_way() {
-        visit(async |io, phase| {
-            phase.send_replace(Phase::Draining);
-            let began = Instant::now();
-            assert_eq!(rest(io).await, "");
-            assert_eq!(began.elapsed(), LAST_REQUEST);
-        })
-        .await;
-        visit(async |mut io, phase| {
-            phase.send_replace(Phase::Draining);
-            tokio::time::sleep(LAST_REQUEST / 2).await;
-            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-            let answer = rest(io).await;
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        })
-        .await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_kept_connection_has_its_time_for_the_next_head() {
-        visit(async |mut io, _phase| {
-            let began = Instant::now();
-            io.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea").await.unwrap();
-            let answer = rest(io).await;
-            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-            assert_eq!(began.elapsed(), Duration::from_secs(75));
-        })
-        .await;
-    }
+/// Says why there is no answer, and waits a moment for the client to have read it: closing at once would take it back
+/// while there is more to read from the client.
+async fn refuse<S>(door: &Door, visit: &Visit, mut io: S, (status, problem): (StatusCode, Problem))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    door.worker.counters.errors.increment();
+    journal::failed(visit.peer, &problem);
+    let last = async {
+        io.write_all(&refusal_as(status, &problem).encode()).await?;
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LAST_REQUEST, last).await; // it may be gone by now
 }
+
+#[cfg(test)]
+pub(super) mod tests;

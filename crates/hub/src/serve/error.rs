@@ -31,7 +31,7 @@ pub enum ServeError {
     /// An address that others reach has neither keys for tokens nor keys for its API.
     Unprotected(SocketAddr),
     /// Clients need tokens, and there is no key to check one with.
-    NobodyMayConnect(SocketAddr),
+    NobodyMayConnect,
     /// `/api` and `/metrics` would be open to everyone who reaches the address.
     OpenApi(SocketAddr),
     /// A listed origin is none.
@@ -65,10 +65,9 @@ impl fmt::Display for ServeError {
                 "{address} can be reached from other machines, and no auth is configured; configure token keys or API \
                  keys, or listen on 127.0.0.1"
             ),
-            Self::NobodyMayConnect(address) => write!(
-                f,
-                "nobody may connect to {address}: anonymous clients are off, and there is no key to check tokens \
-                 with; configure token keys, or allow anonymous clients"
+            Self::NobodyMayConnect => f.write_str(
+                "nobody may connect: anonymous clients are off, and there is no key to check tokens with; configure \
+                 token keys, or allow anonymous clients",
             ),
             Self::OpenApi(address) => write!(
                 f,

@@ -1,33 +1,51 @@
 //! Who could reach the server, and whether its settings protect it: what is open by oversight does not start.
 
 use super::error::ServeError;
-use crate::settings::{Access, Auth, Listen, Settings};
+use crate::settings::{Auth, Listen, Settings};
 use std::net::SocketAddr;
 
-/// Refuses settings that would leave clients, the API or the metrics open to other machines unasked.
-pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
-    let auth = &settings.auth;
-    if settings.tls.is_some() && matches!(settings.listen, Listen::Unix(_)) {
-        return Err(ServeError::TlsOnUnix);
-    }
-    if let Some(address) = public_address(&settings.listen) {
-        if is_as_delivered(settings) {
-            return Err(ServeError::Unprotected(address));
-        }
-        if auth.token_keys.is_empty() && !auth.anonymous {
-            return Err(ServeError::NobodyMayConnect(address));
-        }
-    }
-    let api = settings.admin_listen.as_ref().unwrap_or(&settings.listen);
-    match public_address(api) {
-        Some(address) if auth.api_keys.is_empty() => Err(ServeError::OpenApi(address)),
-        _ => Ok(()),
+/// Which keys there are, or would be if they could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// Of the API.
+    pub(crate) has_api: bool,
+    /// For tokens.
+    pub(crate) has_token: bool,
+}
+
+impl Keys {
+    pub(crate) fn of(auth: &Auth) -> Self {
+        Self { has_api: !auth.api_keys.is_empty(), has_token: !auth.token_keys.is_empty() }
     }
 }
 
-/// Whether auth is that of a developer's own machine, where everyone may do everything.
-fn is_as_delivered(settings: &Settings) -> bool {
-    settings.auth == Auth::default() && settings.default_namespace.publish == Access::Anyone
+/// Refuses settings that would leave clients, the API or the metrics open to other machines unasked, or the server
+/// without clients.
+pub(super) fn check(settings: &Settings) -> Result<(), ServeError> {
+    faults(settings, Keys::of(&settings.auth)).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The rules, for all who have to keep them.
+pub(crate) fn faults(settings: &Settings, keys: Keys) -> Vec<ServeError> {
+    let mut faults = Vec::new();
+    if settings.tls.is_some() && matches!(settings.listen, Listen::Unix(_)) {
+        faults.push(ServeError::TlsOnUnix);
+    }
+    if let Some(address) = public_address(&settings.listen)
+        && !keys.has_api
+        && !keys.has_token
+    {
+        faults.push(ServeError::Unprotected(address));
+        return faults; // which says it all
+    }
+    if !settings.auth.anonymous && !keys.has_token {
+        faults.push(ServeError::NobodyMayConnect);
+    }
+    let api = settings.admin_listen.as_ref().unwrap_or(&settings.listen);
+    if let Some(address) = public_address(api).filter(|_| !keys.has_api) {
+        faults.push(ServeError::OpenApi(address));
+    }
+    faults
 }
 
 /// The address, if it can be reached from other machines.
@@ -41,7 +59,7 @@ fn public_address(listen: &Listen) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Secret, TokenAlgorithm, TokenKey};
+    use crate::settings::{Access, Secret, TokenAlgorithm, TokenKey};
 
     const PUBLIC: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
     const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 1], 9000);
@@ -72,16 +90,23 @@ mod tests {
         assert!(public(|s| s.listen = Listen::Tcp(mapped)).is_err());
         let anonymous = public(|s| s.auth.api_keys.push(Secret("k".into())));
         assert_eq!(anonymous, Ok(()));
-        let meant = public(|s| {
+        let apart = public(|s| {
             s.default_namespace.publish = Access::Token;
             s.admin_listen = Some(Listen::Tcp(LOCAL.into()));
         });
-        assert_eq!(meant, Ok(()));
+        assert!(apart.unwrap_err().contains("no auth is configured"));
         let nobody = public(|s| {
             s.auth.api_keys.push(Secret("k".into()));
             s.auth.anonymous = false;
         });
         assert!(nobody.unwrap_err().contains("nobody may connect"));
+    }
+
+    #[test]
+    fn somebody_may_connect() {
+        let auth = Auth { anonymous: false, ..Auth::default() };
+        let told = check(&Settings { auth, ..Settings::default() }).unwrap_err().to_string();
+        assert!(told.contains("nobody may connect"), "{told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::settings::Limits;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -65,10 +66,26 @@ pub(crate) struct Pass {
     address: Option<IpAddr>,
 }
 
+/// The place of a connection for one stream; others at the same time need one of their own. It is taken until what
+/// [`take`](Self::take) gives is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Seat(Rc<()>);
+
+impl Seat {
+    /// Takes it, if it is free.
+    pub(crate) fn take(&self) -> Option<Taken> {
+        (Rc::strong_count(&self.0) == 1).then(|| Taken(self.0.clone()))
+    }
+}
+
+/// A seat that is taken, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken(#[expect(dead_code, reason = "it counts for as long as it is there")] Rc<()>);
+
 /// What a pass counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counts {
-    /// A connection.
+    /// A connection, or a stream beside another one.
     Connection,
     /// A connection that is being turned away.
     TurnedAway,
@@ -134,6 +151,17 @@ impl Gate {
     pub(crate) fn begin(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Pass, Code> {
         let address = self.state().begin(address, &self.limits, now)?;
         Ok(self.pass(Counts::Stream, Some(address)))
+    }
+
+    /// A client begins a stream beside another one of its connection: it counts as if it had a connection of its own.
+    pub(crate) fn beside(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Pass, Code> {
+        let mut state = self.state();
+        if state.open >= self.limits.connections {
+            return Err(Code::Overloaded);
+        }
+        let address = state.begin(address, &self.limits, now)?;
+        state.open += 1;
+        Ok(self.pass(Counts::Connection, Some(address)))
     }
 
     /// A client begins a further stream on its own connection.
@@ -305,6 +333,28 @@ mod tests {
         assert_eq!(gate.begin(address, Instant::now()).unwrap_err(), Code::TooManyConnections);
         drop(first);
         assert!(gate.begin(address, Instant::now()).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_beside_others_count_as_connections() {
+        let (gate, now) = (gate(3, 2, 9), Instant::now());
+        let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let _connection = open(&gate, client(1)).unwrap();
+        let beside = gate.beside(one, now).unwrap();
+        assert_eq!(gate.beside(one, now).unwrap_err(), Code::TooManyConnections);
+        let _other = gate.beside(other, now).unwrap();
+        assert_eq!(gate.beside(other, now).unwrap_err(), Code::Overloaded);
+        drop(beside);
+        assert!(gate.beside(one, now).is_ok());
+    }
+
+    #[test]
+    fn a_seat_is_for_one_at_a_time() {
+        let seat = Seat::default();
+        let taken = seat.take().unwrap();
+        assert!(seat.take().is_none());
+        drop(taken);
+        assert!(seat.take().is_some());
     }
 
     #[tokio::test(start_paused = true)]

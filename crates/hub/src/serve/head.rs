@@ -4,11 +4,11 @@ use bytes::BytesMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes of the largest head that is looked at whole. A larger one goes to hyper, which refuses it.
-const MAX_HEAD: usize = 16 << 10;
+/// Bytes of the largest head: it has room for as many channels as there may be, and a cursor that has them all.
+pub(super) const MAX_HEAD: usize = 32 << 10;
 
-/// Header lines of a head, at most; hyper and the handshake of a WebSocket refuse more.
-const MAX_HEADERS: usize = 100;
+/// Header lines of a head, at most.
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// Room for the first read: nearly every request fits.
 const FIRST_READ: usize = 1024;
@@ -21,10 +21,14 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) enum First {
     /// A request that opens a WebSocket.
     WebSocket,
-    /// Any other request, or what is none: hyper answers it.
+    /// Any other request.
     Http1,
     /// HTTP/2.
     Http2,
+    /// A head with too many bytes or lines.
+    TooLarge,
+    /// Something else.
+    NoRequest,
 }
 
 /// Reads until it is known; what was read stands in `read`.
@@ -49,10 +53,11 @@ fn first(read: &[u8], seen: usize) -> Option<First> {
         return (read.len() >= HTTP2.len()).then_some(First::Http2);
     }
     let is_http = read.iter().find(|byte| !b"\r\n".contains(byte)).is_none_or(u8::is_ascii_alphabetic);
-    if !is_http || (!has_end(read, seen) && read.len() >= MAX_HEAD) {
-        return Some(First::Http1);
+    match has_end(read, seen) {
+        _ if !is_http => Some(First::NoRequest),
+        true => Some(kind(read)),
+        false => (read.len() >= MAX_HEAD).then_some(First::TooLarge),
     }
-    has_end(read, seen).then(|| if is_websocket(read) { First::WebSocket } else { First::Http1 })
 }
 
 /// Whether a head ends here: an empty line behind another. Without `\r` too, as parsers take it.
@@ -62,12 +67,20 @@ fn has_end(read: &[u8], seen: usize) -> bool {
     fresh.windows(3).any(|end| end == b"\n\r\n" || end.starts_with(b"\n\n")) || fresh.ends_with(b"\n\n")
 }
 
-fn is_websocket(head: &[u8]) -> bool {
+/// What a whole head asks for.
+fn kind(head: &[u8]) -> First {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    if !request.parse(head).is_ok_and(|status| status.is_complete()) {
-        return false;
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(len)) if len > MAX_HEAD => First::TooLarge,
+        Ok(httparse::Status::Complete(_)) if is_websocket(&request) => First::WebSocket,
+        Ok(_) => First::Http1,
+        Err(httparse::Error::TooManyHeaders) => First::TooLarge,
+        Err(_) => First::NoRequest,
     }
+}
+
+fn is_websocket(request: &httparse::Request<'_, '_>) -> bool {
     let names_websocket = |header: &httparse::Header<'_>| {
         let mut tokens = header.value.split(|&byte| byte == b',');
         header.name.eq_ignore_ascii_case("upgrade")
@@ -103,9 +116,9 @@ mod tests {
             (POLL, First::Http1),
             (&post, First::Http1),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", First::Http2),
-            ("\u{16}\u{3}\u{1}", First::Http1),
-            ("\0", First::Http1),
-            ("GET / HTTP/9\r\n\r\n", First::Http1),
+            ("\u{16}\u{3}\u{1}", First::NoRequest),
+            ("\0", First::NoRequest),
+            ("GET / HTTP/9\r\n\r\n", First::NoRequest),
         ] {
             assert_eq!(whole(bytes.as_bytes()), Some(expected), "{bytes:?}");
         }
@@ -115,17 +128,23 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_does_not_end_is_left_to_hyper() {
+    fn a_head_has_32_kib() {
         let endless = [b"GET /".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
         assert_eq!(whole(&endless[..MAX_HEAD - 1]), None);
-        assert_eq!(whole(&endless[..MAX_HEAD]), Some(First::Http1));
+        assert_eq!(whole(&endless[..MAX_HEAD]), Some(First::TooLarge));
+        let of = |len: usize| {
+            WEBSOCKET.replace("Host: a", &format!("A: {}", "b".repeat(len - WEBSOCKET.len() + 4)))
+        };
+        assert_eq!(of(MAX_HEAD).len(), MAX_HEAD);
+        assert_eq!(whole(of(MAX_HEAD).as_bytes()), Some(First::WebSocket));
+        assert_eq!(whole(of(MAX_HEAD + 1).as_bytes()), Some(First::TooLarge));
     }
 
     #[test]
-    fn a_head_with_too_many_lines_is_left_to_hyper() {
+    fn a_head_has_100_lines() {
         let lines = |count: usize| WEBSOCKET.replace("Host: a\r\n", &"A: b\r\n".repeat(count));
         assert_eq!(whole(lines(98).as_bytes()), Some(First::WebSocket));
-        assert_eq!(whole(lines(99).as_bytes()), Some(First::Http1));
+        assert_eq!(whole(lines(99).as_bytes()), Some(First::TooLarge));
     }
 
     /// Hands out what it has in pieces of these sizes.

@@ -2,9 +2,11 @@
 
 use super::body::{Body, Silence};
 use super::entry::{Door, Visit};
+use super::head::{MAX_HEAD, MAX_HEADERS};
 use super::rewind::Rewind;
 use super::routes;
-use crate::auth::api_key_of;
+use super::taking;
+use crate::auth::api_keys_of;
 use crate::journal;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -20,21 +22,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
 
-/// Bytes of a head, and of what is read or written at once.
+/// Bytes of an HTTP/2 request's headers: as many as of a head.
+const HEADER_LIST: u32 = 32 << 10;
+
+/// Bytes that may wait on an HTTP/2 stream to be written.
 const BUFFER: usize = 16 << 10;
-
-/// The same of an HTTP/2 request's headers.
-const HEADER_LIST: u32 = 16 << 10;
-
-/// Header lines of a request.
-const MAX_HEADERS: usize = 100;
 
 /// How long a kept-alive connection may take from one answer to the end of the next head, silence included: longer
 /// than proxies keep theirs (nginx 60 s), so that it is they who close.
 const NEXT_HEAD: Duration = Duration::from_secs(75);
 
-/// Requests at once on an HTTP/2 connection.
-const STREAMS: u32 = 100;
+/// Requests at once on an HTTP/2 connection: their answers may be in memory at once.
+const STREAMS: u32 = 32;
 
 /// Bytes that a client may send ahead on a stream, and on all together.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -53,7 +52,7 @@ where
     let service = Answering { door: door.clone(), visit: Rc::new(visit) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(NEXT_HEAD);
-    builder.max_buf_size(BUFFER).max_headers(MAX_HEADERS);
+    builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let shut_down = http1::UpgradeableConnection::graceful_shutdown;
     note_silence(finish(door, pin!(connection), shut_down).await, &silence);
@@ -92,7 +91,7 @@ impl Service<Request<Incoming>> for Answering {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (door, visit) = (self.door.clone(), self.visit.clone());
         let span = door.span(&visit, request.uri(), request.headers());
-        let shows_key = is_of_api(request.uri().path()) && api_key_of(request.headers()).is_some();
+        let shows_key = is_of_api(request.uri().path()) && api_keys_of(request.headers()).next().is_some();
         let shown_by = shows_key.then(|| door.site.proxies.asker(visit.peer, request.headers()).address);
         let answering = async move {
             let response = routes::answer(&door, &visit, request).await;
@@ -100,7 +99,7 @@ impl Service<Request<Incoming>> for Answering {
             if let (Some(address), StatusCode::UNAUTHORIZED) = (shown_by, response.status()) {
                 journal::wrong_key(&door.wrong_keys, address);
             }
-            Ok(response.map(|body| body.watching(&visit.silence)))
+            Ok(response.map(|body| taking::in_pieces(body).watching(&visit.silence)))
         };
         Box::pin(answering.instrument(span))
     }
@@ -134,7 +133,7 @@ fn note_silence(ended: hyper::Result<()>, silence: &Silence) {
     }
 }
 
-/// Runs what belongs to a connection on its own thread.
+/// Runs the streams of a connection on its own thread.
 #[derive(Debug, Clone, Copy)]
 struct Local;
 
@@ -143,6 +142,9 @@ where
     F::Output: 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
+        tokio::task::spawn_local(taking::attend(future));
     }
 }
+
+#[cfg(test)]
+mod tests;

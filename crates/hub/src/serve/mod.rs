@@ -10,7 +10,7 @@ mod assets;
 pub(crate) mod body;
 mod entry;
 mod error;
-mod exposure;
+pub(crate) mod exposure;
 mod forwarded;
 pub(crate) mod gate;
 mod head;
@@ -20,6 +20,7 @@ mod origin;
 mod rewind;
 mod routes;
 mod site;
+mod taking;
 mod threads;
 mod websocket;
 

@@ -3,7 +3,9 @@
 //! * On loopback without configuration every page of this machine may, and none else. The host must then be a name of
 //!   loopback itself: a page of somebody else's, whose name has been made to point here (DNS rebinding), has another.
 //! * Otherwise a page may that comes from the host it talks to, and those that are listed.
-//! * A request without an `Origin` comes from no page, and may.
+//! * A request without an `Origin` comes from no page, and may; unless the browser says that it is another site's, as
+//!   of an image whose source is here. Such a one gets pages, and nothing that has effects or tells anything.
+//! * With `*` a page that is not listed may too, but its cookies do not count: nobody lends it their name.
 
 use super::forwarded::{Asker, Way};
 use crate::code::{Code, Problem};
@@ -50,8 +52,19 @@ pub(crate) struct Asked<'a> {
     pub(crate) host: &'a str,
     /// `http` or `https`, as the connection itself has it.
     pub(crate) scheme: &'static str,
+    /// What is asked for.
+    pub(crate) wants: Wants,
     /// The request's headers.
     pub(crate) headers: &'a HeaderMap,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// A page, or what it is made of: the same for everyone, without effects.
+    Page,
+    /// Anything else.
+    Service,
 }
 
 /// A page that may, and how it is told.
@@ -89,7 +102,7 @@ impl Origins {
         self.check_way(asked)?;
         self.check_host(asked)?;
         let mut origins = asked.headers.get_all(header::ORIGIN).iter();
-        let Some(value) = origins.next() else { return Ok(Allowed::NoPage) };
+        let Some(value) = origins.next() else { return self.check_site(asked) };
         let origin = value.to_str().ok().filter(|_| origins.next().is_none());
         if origin.is_some_and(|origin| self.allows(origin, asked)) {
             return Ok(Allowed::Origin(value.clone()));
@@ -100,6 +113,21 @@ impl Origins {
         let shown = String::from_utf8_lossy(value.as_bytes());
         let message = format!("pages of {shown} may not use this server; its list of origins must have it");
         Err(Problem::new(Code::ForbiddenOrigin, message))
+    }
+
+    /// A page asks without CORS, and so without an `Origin`, for what it embeds or links to.
+    fn check_site(&self, asked: &Asked<'_>) -> Result<Allowed, Problem> {
+        let is_own = |site: &HeaderValue| *site == "same-origin" || *site == "none";
+        let is_foreign = !asked.headers.get_all("sec-fetch-site").iter().all(is_own);
+        match (is_foreign, self.wildcard) {
+            (true, Wildcard::Yes) => Ok(Allowed::Any),
+            (true, Wildcard::No) if asked.wants == Wants::Service => {
+                let message =
+                    "a page of another site asks without saying which; it has to be listed, and to use CORS";
+                Err(Problem::new(Code::ForbiddenOrigin, message))
+            }
+            _ => Ok(Allowed::NoPage),
+        }
     }
 
     /// Behind a proxy the whole world comes from this machine. One that says so, and that nobody has told of, is not
@@ -164,6 +192,11 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl Allowed {
+    /// Whether the cookies of a request count.
+    pub(crate) fn has_credentials(&self) -> bool {
+        *self != Self::Any
+    }
+
     /// Lets the page see the answer, and caches know that it is for this page.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));

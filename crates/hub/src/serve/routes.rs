@@ -1,9 +1,10 @@
 //! The table of addresses, and what every answer has to have.
 
-use super::admission::{Admitted, STREAM};
+use super::admission::{Admitted, Head, Place, STREAM};
 use super::assets::{self, Asset};
 use super::body::Body;
 use super::entry::{Door, Visit};
+use super::origin::Wants;
 use super::site::Serves;
 use super::websocket;
 use crate::code::{Code, Problem, Then};
@@ -68,8 +69,16 @@ impl Resource {
         }
     }
 
+    /// Whether it is asked; of the API each address says for itself what it takes.
     fn takes(self, method: &Method) -> bool {
-        self.methods().split(", ").any(|name| name == method.as_str())
+        matches!(self, Self::Api) || self.methods().split(", ").any(|name| name == method.as_str())
+    }
+
+    fn wants(self) -> Wants {
+        match self {
+            Self::Stream | Self::Publish | Self::Reading | Self::Api => Wants::Service,
+            Self::Health | Self::Ready | Self::RequestSize | Self::Asset(_) => Wants::Page,
+        }
     }
 
     /// Whether it is answered even to whom there is no room for: who operates the server has to see that.
@@ -78,19 +87,36 @@ impl Resource {
     }
 }
 
+/// What a request for a path is for.
+pub(super) fn wants(path: &str) -> Wants {
+    Resource::find(path).map_or(Wants::Page, Resource::wants)
+}
+
 /// Answers a request that hyper has read.
-pub(super) async fn answer(door: &Rc<Door>, visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(
+    door: &Rc<Door>,
+    visit: &Rc<Visit>,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
     // What stands behind an upgrade that is refused may have been smuggled past a proxy: it is not parsed.
     let is_last = visit.refused.is_some() || has_upgrade(request.headers());
-    let mut response = match door.admit(visit, request.uri(), request.headers()) {
+    let head = Head { version: request.version(), uri: request.uri(), headers: request.headers() };
+    let mut response = match door.admit(visit, head) {
         Ok(admitted) => {
             let allowed = admitted.allowed.clone();
+            if !allowed.has_credentials() {
+                request.headers_mut().remove(header::COOKIE);
+            }
             let mut response = route(door, visit, admitted, request).await;
             allowed.tell(response.headers_mut());
             response
         }
-        Err(problem) => refuse(door, &problem),
+        Err(problem) => {
+            let mut response = refuse(door, &problem);
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+            response
+        }
     };
     if is_head {
         strip(&mut response);
@@ -147,11 +173,11 @@ async fn stream(
     if headers.contains_key(header::SEC_WEBSOCKET_KEY) && !headers.contains_key(header::UPGRADE) {
         return upgrade_was_stripped(door);
     }
-    match std::mem::replace(&mut admitted.stream, Ok(None)) {
+    match std::mem::replace(&mut admitted.stream, Ok(Place::default())) {
         Err(problem) => turn_away(door, headers, &problem),
-        Ok(pass) => {
+        Ok(place) => {
             let response = stream::answer(&door.worker, request.uri(), headers).await;
-            response.map(|body| body.holding(pass))
+            response.map(|body| body.holding(place.held()))
         }
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Connections that may wait for one worker.
@@ -38,15 +39,14 @@ impl Threads {
         Ok(Self { all: threads, next: AtomicUsize::new(0), phase })
     }
 
-    /// Hands the connection to the next worker that has not failed.
-    pub(super) async fn serve(&self, mut arrival: Arrival) {
-        for _ in &self.all {
-            let next = self.next.fetch_add(1, Relaxed) % self.all.len();
-            match self.all[next].queue.send(arrival).await {
-                Ok(()) => return,
-                Err(mpsc::error::SendError(back)) => arrival = back,
-            }
-        }
+    /// Hands the connection to the next worker that has not failed and has room for it.
+    pub(super) async fn serve(&self, arrival: Arrival) {
+        let first = self.next.fetch_add(1, Relaxed) % self.all.len();
+        hand_out(
+            self.all.iter().map(|thread| &thread.queue).cycle().skip(first).take(self.all.len()),
+            arrival,
+        )
+        .await;
     }
 
     /// Has connections end as soon as they are not needed.
@@ -86,6 +86,22 @@ impl Thread {
     }
 }
 
+/// Sends to the first that has room; if none has, it waits for the first that still is there.
+async fn hand_out<'a, T: 'a>(queues: impl Iterator<Item = &'a mpsc::Sender<T>> + Clone, mut item: T) {
+    for queue in queues.clone() {
+        match queue.try_send(item) {
+            Ok(()) => return,
+            Err(TrySendError::Full(back) | TrySendError::Closed(back)) => item = back,
+        }
+    }
+    for queue in queues {
+        match queue.send(item).await {
+            Ok(()) => return,
+            Err(SendError(back)) => item = back,
+        }
+    }
+}
+
 /// Serves what comes through the queue until its other end is dropped.
 fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arrival>) {
     runtime.block_on(async {
@@ -101,4 +117,28 @@ fn run(runtime: &LocalRuntime, door: &Rc<Door>, mut arrivals: mpsc::Receiver<Arr
             _ = working => tracing::error!("a worker has failed; its connections are cut"),
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_holds_nobody_up_while_another_has_room() {
+        let (queues, mut ends): (Vec<_>, Vec<_>) = (0..3).map(|_| mpsc::channel(1)).unzip();
+        for item in 0..3 {
+            hand_out(queues.iter(), item).await; // none is emptied meanwhile
+        }
+        let mut waiting = std::pin::pin!(hand_out(queues.iter(), 3));
+        tokio::select! {
+            biased;
+            () = &mut waiting => panic!("there is no room"),
+            first = ends[0].recv() => assert_eq!(first, Some(0)),
+        }
+        waiting.await;
+        drop(ends.remove(0));
+        assert_eq!(ends[0].recv().await, Some(1));
+        hand_out(queues.iter(), 4).await; // the first one has failed
+        assert_eq!((ends[0].recv().await, ends[1].recv().await), (Some(4), Some(2)));
+    }
 }

@@ -1,7 +1,8 @@
 //! How a WebSocket is opened: on a fresh connection by the library alone, on one that hyper serves by taking it over.
 
-use super::admission::{Admitted, STREAM, refusal};
+use super::admission::{Admitted, Head, STREAM, refusal};
 use super::entry::{Door, Visit};
+use super::head::MAX_HEAD;
 use super::site::Serves;
 use crate::code::{Code, Problem};
 use crate::journal;
@@ -9,10 +10,11 @@ use crate::serve::body::Body;
 use crate::settings::Settings;
 use crate::stream::{Ask, websocket};
 use bytes::BytesMut;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use sockeye::server::{Handshake, OriginPolicy, Server, Subprotocols};
+use sockeye::server::{Handshake, HeadLimits, OriginPolicy, Server, Subprotocols};
 use sockeye::{Deflate, WebSocket};
+use std::borrow::Cow;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
@@ -22,7 +24,9 @@ pub(super) fn server(settings: &Settings) -> Server {
     // Both are tokens: there is no error.
     let subprotocols = Subprotocols::client_order([websocket::JSON, websocket::BINARY]).unwrap_or_default();
     let server = Server::new().origin(OriginPolicy::any()).subprotocols(subprotocols);
-    let server = server.limits(websocket::limits(&settings.limits));
+    let mut head = HeadLimits::default();
+    head.max_bytes = MAX_HEAD;
+    let server = server.limits(websocket::limits(&settings.limits)).head_limits(head);
     let mut namespaces = settings.namespaces.values().chain([&settings.default_namespace]);
     let compresses = namespaces.any(|namespace| namespace.compression);
     if compresses { server.deflate(Deflate::default()) } else { server }
@@ -61,7 +65,8 @@ where
 }
 
 fn check(door: &Door, visit: &Visit, request: &sockeye::server::Request) -> Result<Admitted, Problem> {
-    let admitted = door.admit(visit, request.uri(), request.headers())?;
+    let head = Head { version: request.version(), uri: request.uri(), headers: request.headers() };
+    let admitted = door.admit(visit, head)?;
     if request.path() == STREAM && visit.serves != Serves::Admin {
         return Ok(admitted);
     }
@@ -100,7 +105,11 @@ pub(super) fn upgrade(
 /// What the client wants, or why it does not get it: a page would see no status, so it is told by the close code.
 fn ask(door: &Door, admitted: &Admitted, uri: &Uri, headers: &HeaderMap) -> Result<Ask, Problem> {
     admitted.stream.as_ref().map_err(Clone::clone)?;
-    Ask::parse(&door.worker.hub, uri, headers)
+    let mut headers = Cow::Borrowed(headers);
+    if !admitted.allowed.has_credentials() {
+        headers.to_mut().remove(header::COOKIE);
+    }
+    Ask::parse(&door.worker.hub, uri, &headers)
 }
 
 /// Makes a task of the connection, which holds on to its pass.

@@ -72,7 +72,7 @@ impl Until {
 mod tests {
     use super::*;
 
-    fn user(name: impl ToString) -> Target {
+    fn user(name: &(impl ToString + ?Sized)) -> Target {
         Target::User(name.to_string().into())
     }
 
@@ -80,7 +80,7 @@ mod tests {
     async fn memory_is_bounded_and_freed_by_time() {
         let banished = Banished::default();
         for n in 0..=Banished::CAPACITY {
-            banished.add(&user(n));
+            banished.add(&user(&n));
         }
         let has = |n: usize| banished.has(None, Some(&n.to_string()));
         assert!(has(Banished::CAPACITY - 1) && !has(Banished::CAPACITY));

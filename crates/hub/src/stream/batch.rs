@@ -81,7 +81,8 @@ async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
         Some(Code::Draining) => batch.forget(ask),
         Some(Code::Disconnected) => {
             batch.forget(ask);
-            touch(worker, ask, &session.identity().clone(), Duration::ZERO).await;
+            let identity = session.identity().clone();
+            touch(worker, ask, &identity, Duration::ZERO).await;
         }
         _ => {}
     }
@@ -100,8 +101,9 @@ async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
             }
             Ok(page) => pages.push(page),
             Err(problem) => {
-                let position = begin::carry(&channel, &problem, since(ask, &channel));
-                position.into_iter().for_each(|position| cursor.merge(position));
+                if let Some(position) = begin::carry(&channel, &problem, since(ask, &channel)) {
+                    cursor.merge(position);
+                }
                 refused.add(&channel, problem);
             }
         }

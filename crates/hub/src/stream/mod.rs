@@ -6,6 +6,7 @@ mod ask;
 mod banished;
 mod batch;
 mod begin;
+mod cursor_text;
 mod polls;
 mod requests;
 mod sse;

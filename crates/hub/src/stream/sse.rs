@@ -2,16 +2,16 @@
 
 use super::ask::Ask;
 use super::begin::{self, Begun};
+use super::cursor_text::CursorText;
 use super::{delay, refuse, retry};
 use crate::code::{Code, Problem, Then};
 use crate::envelope;
 use crate::metrics::{Counters, Transport};
-use crate::position::Cursor;
 use crate::serve::body::{Body, Coming};
 use crate::session::{Departure, Entry, Session};
 use crate::worker::Worker;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Response};
 use http_body::Frame;
 use std::collections::VecDeque;
@@ -51,6 +51,7 @@ fn respond(body: Body) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // nginx would collect the events.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
@@ -61,8 +62,8 @@ struct EventStream {
     counters: Arc<Counters>,
     /// Gone once it has ended.
     session: Option<Rc<Session>>,
-    /// Places in channels that the client was not given for the moment.
-    carried: Cursor,
+    /// Where it stands with all that is encoded.
+    cursor: CursorText,
     /// Events that are encoded, and not yet taken: of a poll, no more.
     frames: VecDeque<Bytes>,
     /// What follows them, still growing.
@@ -78,18 +79,18 @@ impl EventStream {
     const NEVER: Duration = Duration::from_millis(i32::MAX as u64);
 
     fn new(counters: Arc<Counters>, begun: Begun) -> Self {
-        let Begun { session, open, cursor, carried, refused } = begun;
+        let Begun { session, open, cursor, refused, .. } = begun;
         let mut stream = Self {
             counters,
             session: Some(session),
-            carried,
+            cursor: CursorText::new(&cursor),
             frames: VecDeque::new(),
             tail: BytesMut::new(),
         };
         stream.tail.put(envelope::retry_line(delay()));
-        stream.tell(Some(&cursor), &open);
+        stream.tell_with_cursor(&open);
         for error in refused {
-            stream.tell(None, &error);
+            stream.tell(&error);
         }
         stream
     }
@@ -101,7 +102,7 @@ impl EventStream {
                 break;
             }
             match session.poll_entry(cx) {
-                Poll::Ready(Some(entry)) => self.put(&session, entry),
+                Poll::Ready(Some(entry)) => self.put(entry),
                 Poll::Ready(None) => self.end(&session),
                 Poll::Pending => break,
             }
@@ -109,30 +110,25 @@ impl EventStream {
         self.cut();
     }
 
-    fn put(&mut self, session: &Session, entry: Entry) {
+    fn put(&mut self, entry: Entry) {
         match entry {
             Entry::Publication(publication) => {
-                let envelope = publication.json(&self.counters).clone();
-                self.publication(&envelope, &self.cursor(session));
+                self.cursor.advance(&publication.channel, publication.epoch, publication.offset);
+                self.publication(publication.json(&self.counters));
             }
             Entry::Gap(channel, gap) => {
-                self.tell(Some(&self.cursor(session)), &envelope::gap(&channel, &gap));
+                self.cursor.advance(&channel, gap.epoch, gap.to);
+                self.tell_with_cursor(&envelope::gap(&channel, &gap));
             }
-            Entry::Join(channel, member) => self.tell(None, &envelope::join(&channel, &member)),
-            Entry::Leave(channel, member) => self.tell(None, &envelope::leave(&channel, &member)),
-            Entry::Own(message) => self.tell(None, &message),
-            Entry::Heartbeat => self.tell(None, &envelope::heartbeat()),
+            Entry::Join(channel, member) => self.tell(&envelope::join(&channel, &member)),
+            Entry::Leave(channel, member) => self.tell(&envelope::leave(&channel, &member)),
+            Entry::Own(message) => self.tell(&message),
+            Entry::Heartbeat => self.tell(&envelope::heartbeat()),
         }
     }
 
-    fn cursor(&self, session: &Session) -> Cursor {
-        let mut cursor = session.cursor();
-        self.carried.positions().for_each(|position| cursor.merge(position));
-        cursor
-    }
-
     /// The shared envelope, and the connection's own cursor behind it.
-    fn publication(&mut self, envelope: &Bytes, cursor: &Cursor) {
+    fn publication(&mut self, envelope: &Bytes) {
         self.count(envelope.len());
         self.tail.put(envelope::message_event());
         if envelope.len() < Self::SHARED {
@@ -141,12 +137,17 @@ impl EventStream {
             self.cut();
             self.frames.push_back(envelope.clone());
         }
-        self.tail.put(envelope::id_line(cursor));
+        envelope::put_id_line(self.cursor.as_str(), &mut self.tail);
     }
 
-    fn tell(&mut self, cursor: Option<&Cursor>, envelope: &Bytes) {
+    fn tell(&mut self, envelope: &Bytes) {
         self.count(envelope.len());
-        self.tail.put(envelope::event(cursor, envelope));
+        self.tail.put(envelope::event(None, envelope));
+    }
+
+    fn tell_with_cursor(&mut self, envelope: &Bytes) {
+        self.count(envelope.len());
+        self.tail.put(envelope::event(Some(self.cursor.as_str()), envelope));
     }
 
     fn end(&mut self, session: &Session) {
@@ -155,7 +156,7 @@ impl EventStream {
             // An `EventSource` connects again whatever it is told, but not before this.
             self.tail.put(envelope::retry_line(Self::NEVER));
         }
-        self.tell(None, &envelope::close(&problem, retry(&problem)));
+        self.tell(&envelope::close(&problem, retry(&problem)));
         session.close(Departure::Closed);
         self.session = None;
     }

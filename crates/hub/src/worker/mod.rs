@@ -113,7 +113,9 @@ impl Worker {
         let namespace = self.hub.settings.namespace(channel);
         if namespace.presence {
             let lease = Lease::For(lasting, announce(namespace));
-            let _ = self.hub.broker.join(channel, member, lease).await; // the next poll tries again
+            // The next poll tries again.
+            let joined = self.hub.broker.join(channel, member, lease).await;
+            self.counters.presence_dropped.add(u64::from(joined.is_err()));
         }
     }
 
@@ -128,7 +130,9 @@ impl Worker {
         if has_handed_out {
             let orders = self.orders.take();
             has_worked |= !orders.is_empty();
-            orders.into_iter().for_each(|command| self.obey(command));
+            for order in orders {
+                self.obey(order);
+            }
         }
         if ticks.poll_tick(cx).is_ready() {
             self.handle_tick();

@@ -26,7 +26,7 @@ async fn a_head_may_come_byte_by_byte() {
 async fn header_floods_are_refused() {
     let server = serve(|_| {});
     let lines = "A: b\r\n".repeat(200);
-    let long = format!("A: {}\r\n", "b".repeat(20 << 10));
+    let long = format!("A: {}\r\n", "b".repeat(36 << 10));
     let endless = "b".repeat(40 << 10);
     for request in [
         upgrade("/stream?channel=a", &lines),
@@ -37,9 +37,50 @@ async fn header_floods_are_refused() {
     ] {
         let mut client = server.connect().await;
         client.send(&request).await;
-        assert_eq!(client.answer().await.status, 431);
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (431, 4305));
         assert!(client.rest().await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_in_the_shape_of_errors() {
+    let server = serve(|_| {});
+    for wrong in [
+        "GET /health HTTP/9\r\nHost: localhost\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nA b: c\r\n\r\n",
+        "GET  HTTP/1.1\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0",
+    ] {
+        let mut client = server.connect().await;
+        client.send(wrong).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (400, 4300), "{wrong:?}");
+        assert!(client.rest().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_room_for_all_channels_and_their_cursor() {
+    let server = serve(|_| {});
+    let names: Vec<_> = (0..32).map(|n| format!("{n:0>255}")).collect();
+    let cursor = names.iter().map(|name| format!("{name}~{}.{}", "f".repeat(8), u64::from(u32::MAX)));
+    let channels = names.join("&channel=");
+    let target = format!("/stream?channel={channels}&since={}", cursor.collect::<Vec<_>>().join(","));
+    assert!(target.len() > 17_000);
+    assert_eq!(server.ask(&get(&target)).await.status, 200);
+    let mut ws = server.connect().await;
+    ws.send(upgrade(&target, "")).await;
+    assert_eq!(ws.head().await.status, 101);
+    // At the edge: fresh, and kept alive, where it is hyper that reads.
+    let of_length = |len: usize| {
+        with("/health", &format!("A: {}\r\n", "b".repeat(len - with("/health", "A: \r\n").len())))
+    };
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        assert_eq!(client.ask(&of_length(32 << 10)).await.status, 200);
+    }
+    assert_eq!(server.ask(&of_length((32 << 10) + 1)).await.status, 431);
 }
 
 #[tokio::test]
@@ -104,6 +145,8 @@ async fn errors_have_one_shape() {
         (get("/publish?channel=a"), "POST, OPTIONS"),
         (post("/health", ""), "GET, HEAD, OPTIONS"),
         (post("/", ""), "GET, HEAD, OPTIONS"),
+        (get("/api/publish").replace("GET", "DELETE"), "POST"),
+        (post("/api/info", ""), "GET, HEAD"),
     ] {
         let answer = server.ask(&request).await;
         assert_eq!((answer.status, answer.code(), answer.header("allow")), (405, 4313, Some(allow)));

@@ -1,6 +1,7 @@
 //! The server from outside: real sockets, and every way in.
 
 mod admin;
+mod attacks;
 mod doors;
 mod drain;
 mod heads;

@@ -175,6 +175,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Self { io, read: Vec::new() }
     }
 
+    pub(crate) fn into_io(self) -> S {
+        self.io
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.io.write_all(bytes.as_ref()).await.unwrap();
     }

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sockeye::client::Client as WebSocketClient;
 use sockeye::tls::TlsConfig;
+use sockeye_hub::settings::Settings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -19,15 +20,24 @@ use tokio_rustls::client::TlsStream;
 
 /// A server under TLS, and its certificate.
 fn serve_tls(name: &str) -> (Running, String) {
+    serve_tls_with(name, |_| {})
+}
+
+/// The same, with other settings.
+pub(crate) fn serve_tls_with(name: &str, change: impl FnOnce(&mut Settings)) -> (Running, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let file = |end: &str| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{end}"));
     let (chain, key) = (file("pem"), file("key"));
     std::fs::write(&chain, cert.pem()).unwrap();
     std::fs::write(&key, signing_key.serialize_pem()).unwrap();
-    (serve(|settings| settings.tls = Some((chain, key))), cert.pem())
+    let server = serve(|settings| {
+        settings.tls = Some((chain, key));
+        change(settings);
+    });
+    (server, cert.pem())
 }
 
-async fn connect(server: &Running, certificate: &str, alpn: &str) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(server: &Running, certificate: &str, alpn: &str) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

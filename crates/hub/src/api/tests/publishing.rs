@@ -264,8 +264,12 @@ async fn each_command_of_a_batch_has_its_own_result() {
 async fn what_is_no_batch_is_refused() {
     let worker = worker(|_| {});
     for wrong in ["", "[]", "{}", r#"{"commands":1}"#, r#"{"commands":[1}"#, r#"{"commands":{}}"#, "\u{0}"] {
-        assert_eq!(post(&worker, "/api/batch", wrong).await.code(), Code::BadEnvelope, "{wrong}");
+        let refused = post(&worker, "/api/batch", wrong).await;
+        assert_eq!(refused.code(), Code::BadEnvelope, "{wrong}");
+        assert!(!refused.message().contains("struct"), "{}", refused.message());
     }
+    let list = r#"[[{"channel":"a","data":1}]]"#;
+    assert_eq!(post(&worker, "/api/batch", list).await.code(), Code::BadEnvelope);
     assert_eq!(post(&worker, "/api/batch", vec![b'"', 0xff, b'"']).await.code(), Code::BadEnvelope);
 }
 

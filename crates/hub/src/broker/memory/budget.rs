@@ -1,7 +1,7 @@
 //! The bytes that all logs share, and which shard has the oldest of them.
 
-use super::super::Usage;
-use super::log::Evicted;
+use super::super::{Usage, Wakers};
+use super::log::{Evicted, Load};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
@@ -18,6 +18,24 @@ pub(super) struct Stamp {
     pub(super) at: Instant,
 }
 
+/// One use of logs: when it is, and who is to be woken after it, when no lock is held.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) at: Instant,
+    pub(super) age: Age,
+    pub(super) wakers: Wakers,
+}
+
+impl Turn {
+    pub(super) fn now() -> Self {
+        Self { at: Instant::now(), age: 0, wakers: Wakers::default() }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { age: self.age, at: self.at }
+    }
+}
+
 /// Of a shard that has nothing that may go.
 const NOTHING: Age = Age::MAX;
 
@@ -26,6 +44,8 @@ const NOTHING: Age = Age::MAX;
 pub(super) struct Budget {
     limit: usize,
     bytes: AtomicUsize,
+    /// Members that no connection holds.
+    unheld: AtomicUsize,
     clock: AtomicU64,
     /// By shard: nothing that may go there is older. Written under the shard's lock.
     oldest: [AtomicU64; SHARDS],
@@ -36,8 +56,8 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
         let oldest = std::array::from_fn(|_| AtomicU64::new(NOTHING));
-        let (bytes, clock, evicted, evicted_keys) = Default::default();
-        Self { limit, bytes, clock, oldest, evicted, evicted_keys }
+        let (bytes, unheld, clock, evicted, evicted_keys) = Default::default();
+        Self { limit, bytes, unheld, clock, oldest, evicted, evicted_keys }
     }
 
     /// The age of what is used now: every use has its own.
@@ -49,13 +69,15 @@ impl Budget {
         self.bytes.load(Relaxed) > self.limit
     }
 
-    /// Something weighed `before` and weighs `after`.
-    pub(super) fn weigh(&self, before: usize, after: usize) {
-        if after > before {
-            self.bytes.fetch_add(after - before, Relaxed);
-        } else if after < before {
-            self.bytes.fetch_sub(before - after, Relaxed);
-        }
+    /// A log added `before` to the sums and adds `after`.
+    pub(super) fn weigh(&self, before: Load, after: Load) {
+        change(&self.bytes, before.bytes, after.bytes);
+        change(&self.unheld, before.unheld, after.unheld);
+    }
+
+    /// Members that no connection holds.
+    pub(super) fn unheld(&self) -> usize {
+        self.unheld.load(Relaxed)
     }
 
     /// Counts what had to go before its time.
@@ -91,5 +113,13 @@ impl Budget {
             evicted_keys: self.evicted_keys.load(Relaxed),
             ..Usage::default()
         }
+    }
+}
+
+/// Most uses change nothing: then nothing is written.
+fn change(sum: &AtomicUsize, before: usize, after: usize) {
+    if before != after {
+        // Wrapping: the sum is right, whichever way a single difference goes.
+        sum.fetch_add(after.wrapping_sub(before), Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use super::super::{
     BrokerError, ChannelInfo, Delivery, Draft, Inbox, Lease, Member, Page, Published, Read, Top,
 };
-use super::budget::{Age, Stamp};
+use super::budget::{Age, Turn};
 use super::history::History;
 use super::keys::Keys;
 use super::members::Members;
@@ -19,6 +19,8 @@ use tokio::time::Instant;
 pub(super) struct Log {
     channel: Channel,
     epoch: Epoch,
+    /// The offset behind which it began.
+    base: Offset,
     history: History,
     keys: Keys,
     members: Members,
@@ -49,6 +51,8 @@ pub(super) struct Noted {
 pub(super) struct Load {
     pub(super) bytes: usize,
     pub(super) publications: usize,
+    /// Members that no connection holds.
+    pub(super) unheld: usize,
 }
 
 /// What the budget has taken from a log.
@@ -69,6 +73,7 @@ impl Log {
         Self {
             channel,
             epoch,
+            base: last,
             history: History::new(last),
             keys: Keys::default(),
             members: Members::default(),
@@ -79,22 +84,22 @@ impl Log {
     }
 
     /// It is used now: what has expired is gone, and what is appended has this age.
-    pub(super) fn begin(&mut self, now: Instant, age: Age) {
-        self.expire(now);
-        self.used = age;
+    pub(super) fn begin(&mut self, turn: &mut Turn) {
+        self.expire(turn);
+        self.used = turn.age;
     }
 
-    pub(super) fn publish(&mut self, draft: Draft, now: Instant) -> Result<Published, BrokerError> {
+    pub(super) fn publish(&mut self, draft: Draft, turn: &mut Turn) -> Result<Published, BrokerError> {
         if let Some(offset) = draft.key.as_ref().and_then(|key| self.keys.find(key)) {
             return Ok(Published { position: self.position(offset), is_duplicate: true });
         }
         let offset = self.history.next().ok_or(BrokerError::Exhausted)?;
-        let (position, stamp) = (self.position(offset), Stamp { age: self.used, at: now });
+        let (position, stamp) = (self.position(offset), turn.stamp());
         let publication = Arc::new(Publication::new(position.clone(), draft.data, draft.meta));
         if let Some(key) = &draft.key {
             self.keys.insert(key, offset, stamp);
         }
-        self.tell(&Delivery::Publication(Arc::clone(&publication)));
+        self.tell(&Delivery::Publication(Arc::clone(&publication)), turn);
         self.history.append(publication, stamp, draft.retention);
         Ok(Published { position, is_duplicate: false })
     }
@@ -123,15 +128,19 @@ impl Log {
         }
     }
 
-    pub(super) fn join(&mut self, member: &Arc<Member>, lease: Lease, now: Instant) {
-        if let Some(member) = self.members.join(member, lease, now) {
-            self.tell(&Delivery::Join(self.channel.clone(), member));
+    pub(super) fn join(&mut self, member: &Arc<Member>, lease: Lease, turn: &mut Turn) {
+        if let Some(member) = self.members.join(member, lease, turn.at) {
+            self.tell(&Delivery::Join(self.channel.clone(), member), turn);
         }
     }
 
-    pub(super) fn leave(&mut self, client: &str, linger: Duration, now: Instant) {
-        self.members.leave(client, linger, now);
-        self.expire(now);
+    pub(super) fn leave(&mut self, client: &str, linger: Duration, turn: &mut Turn) {
+        self.members.leave(client, linger, turn.at);
+        self.expire(turn);
+    }
+
+    pub(super) fn has_member(&self, client: &str) -> bool {
+        self.members.has(client)
     }
 
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
@@ -139,11 +148,11 @@ impl Log {
     }
 
     /// Drops what has expired, and tells who has gone.
-    pub(super) fn expire(&mut self, now: Instant) {
-        self.history.expire(now);
-        self.keys.expire(now);
-        for member in self.members.expire(now) {
-            self.tell(&Delivery::Leave(self.channel.clone(), member));
+    pub(super) fn expire(&mut self, turn: &mut Turn) {
+        self.history.expire(turn.at);
+        self.keys.expire(turn.at);
+        for member in self.members.expire(turn.at) {
+            self.tell(&Delivery::Leave(self.channel.clone(), member), turn);
         }
     }
 
@@ -172,6 +181,11 @@ impl Log {
         self.history.len() == 0 && self.keys.bytes() == 0 && !self.is_in_use()
     }
 
+    /// Whether nothing was ever published, and nobody uses it: then there is nothing to know of it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.history.last() == self.base && !self.is_in_use()
+    }
+
     fn is_in_use(&self) -> bool {
         !self.followers.is_empty() || self.members.len() > 0
     }
@@ -184,7 +198,7 @@ impl Log {
     pub(super) fn load(&self) -> Load {
         let own = Self::OVERHEAD + self.channel.as_str().len() + self.followers.len() * Self::FOLLOWER;
         let bytes = own + self.history.bytes() + self.keys.bytes() + self.members.bytes();
-        Load { bytes, publications: self.history.len() }
+        Load { bytes, publications: self.history.len(), unheld: self.members.unheld() }
     }
 
     /// What is to be told of it; `None` of one that has nothing.
@@ -211,9 +225,9 @@ impl Log {
         Position { channel: self.channel.clone(), epoch: self.epoch, offset }
     }
 
-    fn tell(&self, delivery: &Delivery) {
+    fn tell(&self, delivery: &Delivery, turn: &mut Turn) {
         for follower in &self.followers {
-            follower.inbox.push(delivery.clone());
+            follower.inbox.push(delivery.clone(), &mut turn.wakers);
         }
     }
 }

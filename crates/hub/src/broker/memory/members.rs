@@ -16,6 +16,8 @@ struct Present {
     /// Nobody's time is up before this.
     due: Option<Instant>,
     bytes: usize,
+    /// Those without a held lease.
+    unheld: usize,
 }
 
 #[derive(Debug)]
@@ -44,9 +46,13 @@ impl Members {
             present.bytes -= weight(&presence.member);
             presence.member = Arc::clone(member);
         });
-        let presence = presence.or_insert_with(|| Presence::new(member));
+        let presence = presence.or_insert_with(|| {
+            present.unheld += 1;
+            Presence::new(member)
+        });
         match lease {
             Lease::Held(_) => {
+                present.unheld -= usize::from(presence.held == 0);
                 presence.held += 1;
                 // It has come back.
                 presence.lingers = None;
@@ -70,6 +76,7 @@ impl Members {
             return;
         };
         presence.held -= 1;
+        present.unheld += usize::from(presence.held == 0);
         presence.lingers = presence.lingers.max(Some(after(now, linger)));
         present.due = earlier(present.due, presence.due());
     }
@@ -89,6 +96,7 @@ impl Members {
                 present.due = earlier(present.due, due);
             } else {
                 present.bytes -= weight(&presence.member);
+                present.unheld -= 1;
                 left.extend(presence.announced.then(|| Arc::clone(&presence.member)));
             }
             stays
@@ -108,6 +116,16 @@ impl Members {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |present| present.members.len())
+    }
+
+    /// How many of them have no held lease.
+    pub(super) fn unheld(&self) -> usize {
+        self.0.as_ref().map_or(0, |present| present.unheld)
+    }
+
+    /// Whether this client is one of them.
+    pub(super) fn has(&self, client: &str) -> bool {
+        self.0.as_ref().is_some_and(|present| present.members.contains_key(client))
     }
 
     /// What they weigh.

@@ -18,18 +18,20 @@ use super::{
 };
 use crate::channel::{Channel, Pattern};
 use crate::position::Epoch;
-use budget::{Budget, SHARDS};
+use budget::{Budget, SHARDS, Turn};
+use log::Log;
 use shard::Shard;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 /// Keeps logs and presence in this process's memory. Its epoch is its own beginning.
 ///
 /// Histories, idempotency keys and what is known of channels share a budget of bytes. Over it, what is oldest goes
 /// first: a publication or a key by when it came, a channel that has nothing left by when it was last used. Channels
-/// that are followed, and members that are present, stay whatever they weigh: connections have limits of their own.
+/// that are followed, and members that are present, stay whatever they weigh: connections have limits of their own, and
+/// members without one are [`MAX_UNHELD`](Self::MAX_UNHELD) at most. A channel that never had a publication is known
+/// only while somebody follows it or is there: asking for names that nobody uses costs no memory.
 ///
 /// The retention of a channel's latest publication holds for its whole history. A channel without history is still
 /// known, so that a reader who missed nothing goes on without a gap.
@@ -41,6 +43,10 @@ pub struct MemoryBroker {
 }
 
 impl MemoryBroker {
+    /// Members of all channels together that no connection holds: between two polls, or soon to come back. 32 768. A
+    /// further one is not let in by a poll, and leaves at once when its connection ends.
+    pub const MAX_UNHELD: usize = 1 << 15;
+
     /// An empty broker for this many bytes, in an epoch of its own.
     pub fn new(budget: usize) -> Self {
         Self::with_epoch(budget, epoch_of_now())
@@ -58,27 +64,31 @@ impl MemoryBroker {
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or_default()]
     }
 
+    fn is_crowded(&self) -> bool {
+        self.budget.unheld() >= Self::MAX_UNHELD
+    }
+
     /// Uses a channel's log, which is made where there is none.
-    fn with<T>(&self, channel: &Channel, act: impl FnOnce(&mut log::Log, Instant) -> T) -> T {
-        let now = Instant::now();
-        let answer = self.shard(channel).with(channel, now, |log| act(log, now));
-        self.fit(now);
+    fn with<T>(&self, channel: &Channel, act: impl FnOnce(&mut Log, &mut Turn) -> T) -> T {
+        let mut turn = Turn::now();
+        let answer = self.shard(channel).with(channel, &mut turn, act);
+        self.fit(&mut turn);
         answer
     }
 
     /// Uses a channel's log if there is one.
-    fn with_known<T>(&self, channel: &Channel, act: impl FnOnce(&mut log::Log, Instant) -> T) -> Option<T> {
-        let now = Instant::now();
-        let answer = self.shard(channel).with_known(channel, now, |log| act(log, now));
-        self.fit(now);
+    fn with_known<T>(&self, channel: &Channel, act: impl FnOnce(&mut Log, &mut Turn) -> T) -> Option<T> {
+        let mut turn = Turn::now();
+        let answer = self.shard(channel).with_known(channel, &mut turn, act);
+        self.fit(&mut turn);
         answer
     }
 
     /// Lets the oldest go until all fits into the budget, or nothing is left that may go.
-    fn fit(&self, now: Instant) {
+    fn fit(&self, turn: &mut Turn) {
         while self.budget.is_over() {
             let Some((shard, until)) = self.budget.oldest() else { return };
-            self.shards[shard].evict(until, now);
+            self.shards[shard].evict(until, turn);
         }
     }
 }
@@ -86,11 +96,12 @@ impl MemoryBroker {
 impl Broker for MemoryBroker {
     fn publish(&self, draft: Draft) -> Reply<Result<Published, BrokerError>> {
         let channel = draft.channel.clone();
-        Reply::now(self.with(&channel, |log, now| log.publish(draft, now)))
+        Reply::now(self.with(&channel, |log, turn| log.publish(draft, turn)))
     }
 
     fn read(&self, channel: &Channel, read: Read) -> Reply<Result<Page, BrokerError>> {
-        Reply::now(Ok(self.with(channel, |log, _| log.read(read))))
+        let mut turn = Turn::now();
+        Reply::now(Ok(self.shard(channel).read(channel, read, &mut turn)))
     }
 
     fn subscribe(&self, channel: &Channel, inbox: &Arc<Inbox>) -> Reply<Result<Top, BrokerError>> {
@@ -102,10 +113,10 @@ impl Broker for MemoryBroker {
     }
 
     fn channels(&self, pattern: &Pattern, limit: usize) -> Reply<Result<Vec<ChannelInfo>, BrokerError>> {
-        let now = Instant::now();
+        let mut turn = Turn::now();
         let mut channels = Vec::new();
         for shard in &self.shards {
-            shard.list(pattern, now, &mut channels);
+            shard.list(pattern, &mut turn, &mut channels);
             channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
             channels.truncate(limit);
         }
@@ -113,12 +124,20 @@ impl Broker for MemoryBroker {
     }
 
     fn join(&self, channel: &Channel, member: &Arc<Member>, lease: Lease) -> Reply<Result<(), BrokerError>> {
-        self.with(channel, |log, now| log.join(member, lease, now));
+        if matches!(lease, Lease::For(..)) && self.is_crowded() {
+            let known = self.with_known(channel, |log, turn| {
+                let is_known = log.has_member(&member.client);
+                is_known.then(|| log.join(member, lease, turn))
+            });
+            return Reply::now(known.flatten().ok_or(BrokerError::Crowded));
+        }
+        self.with(channel, |log, turn| log.join(member, lease, turn));
         Reply::now(Ok(()))
     }
 
     fn leave(&self, channel: &Channel, client: &str, linger: Duration) -> Reply<Result<(), BrokerError>> {
-        self.with_known(channel, |log, now| log.leave(client, linger, now));
+        let linger = if self.is_crowded() { Duration::ZERO } else { linger };
+        self.with_known(channel, |log, turn| log.leave(client, linger, turn));
         Reply::now(Ok(()))
     }
 
@@ -128,11 +147,11 @@ impl Broker for MemoryBroker {
     }
 
     fn sweep(&self) {
-        let now = Instant::now();
+        let mut turn = Turn::now();
         for shard in &self.shards {
-            shard.sweep(now);
+            shard.sweep(&mut turn);
         }
-        self.fit(now);
+        self.fit(&mut turn);
     }
 
     fn usage(&self) -> Usage {

@@ -19,7 +19,7 @@ fn ask(settings: &Settings, asker: &Asker, host: &str, origin: Option<&str>) -> 
     if let Some(origin) = origin {
         headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
     }
-    let asked = Asked { asker, host, scheme: "http", headers: &headers };
+    let asked = Asked { asker, host, scheme: "http", wants: Wants::Service, headers: &headers };
     Origins::new(settings).unwrap().check(&asked).map_err(|problem| problem.code)
 }
 
@@ -143,8 +143,40 @@ fn several_origins_are_none() {
     let mut headers = HeaderMap::new();
     headers.append(header::ORIGIN, HeaderValue::from_static("http://localhost"));
     headers.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
-    let asked = Asked { asker: &direct(), host: "localhost", scheme: "http", headers: &headers };
+    let asked = Asked {
+        asker: &direct(),
+        host: "localhost",
+        scheme: "http",
+        wants: Wants::Service,
+        headers: &headers,
+    };
     assert!(Origins::new(&settings).unwrap().check(&asked).is_err());
+}
+
+#[test]
+fn another_site_that_does_not_say_which_gets_pages_alone() {
+    let check = |settings: &Settings, wants, sites: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        for site in sites {
+            headers.append("sec-fetch-site", HeaderValue::from_static(site));
+        }
+        let asked = Asked { asker: &direct(), host: "localhost", scheme: "http", wants, headers: &headers };
+        Origins::new(settings).unwrap().check(&asked).map_err(|problem| problem.code)
+    };
+    let (own, listed) = (settings("127.0.0.1:80", &[]), settings("127.0.0.1:80", &["https://app.example"]));
+    let any = settings("127.0.0.1:80", &["*"]);
+    for foreign in [&["cross-site"][..], &["same-site"], &["other"], &["same-origin", "cross-site"]] {
+        for settings in [&own, &listed] {
+            assert_eq!(check(settings, Wants::Service, foreign), Err(Code::ForbiddenOrigin), "{foreign:?}");
+            assert_eq!(check(settings, Wants::Page, foreign), Ok(Allowed::NoPage), "{foreign:?}");
+        }
+        assert_eq!(check(&any, Wants::Service, foreign), Ok(Allowed::Any), "{foreign:?}");
+    }
+    for own_site in [&["same-origin"][..], &["none"], &[]] {
+        for settings in [&own, &listed, &any] {
+            assert_eq!(check(settings, Wants::Service, own_site), Ok(Allowed::NoPage), "{own_site:?}");
+        }
+    }
 }
 
 #[test]
@@ -190,7 +222,13 @@ fn a_proxy_that_nobody_has_told_of_is_not_served_on_loopback() {
     let with = |settings: &Settings, name: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static("192.0.2.1"));
-        let asked = Asked { asker: &direct(), host: "127.0.0.1:8000", scheme: "http", headers: &headers };
+        let asked = Asked {
+            asker: &direct(),
+            host: "127.0.0.1:8000",
+            scheme: "http",
+            wants: Wants::Service,
+            headers: &headers,
+        };
         Origins::new(settings).unwrap().check(&asked).is_ok()
     };
     let (unset, listed) =

@@ -3,7 +3,7 @@
 
 use crate::broker::{
     Broker, BrokerError, ChannelInfo, Delivery, Draft, Gap, GapReason, Inbox, Lease, Member, Order, Page,
-    Published, Read, Reply, Since, Top, Usage,
+    Published, Read, Reply, Since, Top, Usage, Wakers,
 };
 use crate::channel::{Channel, Pattern};
 use crate::position::{Epoch, Offset, Position};
@@ -120,7 +120,7 @@ impl State {
         };
         for (inbox, pipe) in &mut self.pipes {
             let count = self.random.random_range(0..=pipe.len());
-            pipe.drain(..count).for_each(|delivery| inbox.push(delivery));
+            pipe.drain(..count).for_each(|delivery| inbox.push(delivery, &mut Wakers::default()));
         }
         Duration::from_millis(self.random.random_range(1..=most.max(1)))
     }
@@ -139,7 +139,7 @@ impl State {
         for inbox in followers {
             let delivery = Delivery::Publication(publication.clone());
             match delay {
-                Delay::None => inbox.push(delivery),
+                Delay::None => inbox.push(delivery, &mut Wakers::default()),
                 Delay::UpTo(_) => self.pipe(&inbox).push_back(delivery),
             }
         }

@@ -55,6 +55,7 @@ async fn a_session_ends_with_its_token() {
         sleep(seconds(25)).await;
         assert_eq!((told(&one), told(&other)), (vec!["heartbeat".into()], vec!["heartbeat".into()]));
         sleep(seconds(25)).await;
+        assert_eq!(told(&other), ["heartbeat"]);
         assert_eq!((one.ended(), other.ended()), (None, None));
         assert_eq!(other.set_identity(named("bob")).unwrap_err().code, Code::TokenInvalid);
         other.set_identity(lasting(60)).unwrap();

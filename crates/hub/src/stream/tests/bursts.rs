@@ -1,6 +1,8 @@
 //! Bursts much larger than an outbox: whoever reads as fast as it can gets all of them.
 
+use crate::broker::Inbox;
 use crate::code::Code;
+use crate::config::{Config, Sources};
 use crate::settings::Settings;
 use crate::stream::testing::{Client, Events, batch, get, publish, serving};
 use crate::worker::Worker;
@@ -82,6 +84,27 @@ async fn a_long_poll_answers_with_what_fits_and_the_next_one_goes_on() {
             assert!(told.starts_with(&format!("\"{n} x")), "{n}: {told:.40}");
         }
         assert_eq!(worker.counters.ended(Code::SlowConsumer).value(), 0);
+    })
+    .await;
+}
+
+/// A batch is never larger than an inbox, and no option makes it so.
+#[tokio::test(start_paused = true)]
+async fn the_largest_batch_fits_into_an_inbox() {
+    let batch = |size: usize| {
+        let flags = vec![("limits.batch", vec![size.to_string()])];
+        Config::load(&Sources { flags, ..Sources::default() }).map(|config| config.settings.limits.batch)
+    };
+    assert_eq!(batch(Inbox::CAPACITY).unwrap(), Inbox::CAPACITY);
+    assert!(batch(Inbox::CAPACITY + 1).unwrap_err().to_string().contains("at most 4096"));
+    serving(no_history, async |worker| {
+        let mut client = Client::connect(&worker, "channel=a").await;
+        client.next().await;
+        for n in 0..Inbox::CAPACITY {
+            publish(&worker, "a", n).await;
+        }
+        let told = client.told(Inbox::CAPACITY).await;
+        assert!(told.into_iter().eq((0..Inbox::CAPACITY).map(|n| n.to_string())));
     })
     .await;
 }

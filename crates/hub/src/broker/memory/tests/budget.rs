@@ -90,8 +90,9 @@ fn of_channels_with_nothing_left_the_least_recently_used_goes_first() {
     }
     assert_eq!((top("b"), broker.usage().channels), (1, 5), "until the budget is full all are known");
     // `d` goes, then `e`.
-    top("f");
-    top("g");
+    for name in ["f", "g"] {
+        now(broker.publish(draft(name, 100, 0)));
+    }
     assert_eq!(broker.usage(), Usage { channels: 5, bytes: limit, ..Usage::default() });
     assert_eq!((top("a"), top("b"), top("c")), (2, 1, 2), "these are known");
 }
@@ -114,6 +115,69 @@ fn who_is_followed_or_present_is_not_evicted() {
     now(broker.leave(&channel("b"), "ann", Duration::ZERO));
     publish(&broker, "other");
     assert_eq!((broker.usage().channels, broker.usage().bytes), (0, 0));
+}
+
+#[test]
+fn asking_for_what_is_not_there_pushes_nothing_out() {
+    let broker = MemoryBroker::with_epoch(10 * (CHANNEL + PUBLICATION), EPOCH);
+    let inbox = Arc::new(Inbox::new(10));
+    publish(&broker, "a");
+    let before = broker.usage();
+    for n in 0..1_000 {
+        let name = format!("invented:{n}");
+        assert_eq!(read(&broker, &name, Since::Start).top.offset, 0);
+        now(broker.subscribe(&channel(&name), &inbox));
+        broker.unsubscribe(&channel(&name), &inbox);
+    }
+    assert_eq!(broker.usage(), before);
+    assert_eq!(read(&broker, "a", Since::Start).publications.len(), 1);
+}
+
+/// A channel in which nothing is published has no gap, though the server's memory is short and others come and go. That
+/// two of these names have one hash is hardly possible, that four do is not.
+#[test]
+fn others_make_no_gap_in_an_idle_channel() {
+    let broker = MemoryBroker::with_epoch(0, EPOCH);
+    let names: Vec<_> = (0..50).map(|n| format!("idle:{n}")).collect();
+    let tops: Vec<_> = names.iter().map(|name| read(&broker, name, Since::Now).top.offset).collect();
+    for n in 0..100 {
+        for _ in 0..3 {
+            publish(&broker, &format!("busy:{n}"));
+        }
+    }
+    let gaps = names
+        .iter()
+        .zip(tops)
+        .filter(|(name, top)| read(&broker, name, Since::After(EPOCH, *top)).gap.is_some());
+    assert!(gaps.count() < 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_without_a_connection_are_bounded() {
+    let broker = MemoryBroker::with_epoch(usize::MAX, EPOCH);
+    let member = |n: usize| Arc::new(Member { client: n.to_string().into(), user: None, info: None });
+    let poll = |n| broker.join(&channel("a"), &member(n), Lease::For(HOUR, Announce::No));
+    let members = || now(broker.members(&channel("a"))).len();
+    let held = member(MemoryBroker::MAX_UNHELD);
+    for n in 0..MemoryBroker::MAX_UNHELD {
+        now(poll(n));
+    }
+    let refused = poll(MemoryBroker::MAX_UNHELD).await.unwrap_err();
+    assert_eq!((refused, members()), (BrokerError::Crowded, MemoryBroker::MAX_UNHELD));
+    now(poll(7));
+    now(broker.join(&channel("a"), &held, Lease::Held(Announce::No)));
+    now(poll(MemoryBroker::MAX_UNHELD));
+    assert_eq!(members(), MemoryBroker::MAX_UNHELD + 1, "a connection is let in, and may poll, too");
+    tokio::time::advance(HOUR).await;
+    broker.sweep();
+    assert_eq!(members(), 1);
+    now(broker.leave(&channel("a"), &held.client, HOUR));
+    for n in 1..MemoryBroker::MAX_UNHELD {
+        now(poll(n));
+    }
+    now(broker.join(&channel("a"), &member(0), Lease::Held(Announce::No)));
+    now(broker.leave(&channel("a"), "0", HOUR));
+    assert_eq!(members(), MemoryBroker::MAX_UNHELD, "nobody lingers");
 }
 
 #[test]
@@ -153,7 +217,7 @@ fn nothing_takes_more_memory_than_it_counts() {
     let broker = MemoryBroker::with_epoch(usize::MAX, EPOCH);
     let inbox = Arc::new(Inbox::new(1));
     let use_it: [&dyn Fn(&str); 5] = [
-        &|name| _ = read(&broker, name, Since::Now),
+        &|name| _ = now(broker.publish(draft(name, 0, 0))),
         &|name| _ = publish(&broker, name),
         &|name| {
             let key = Some(format!("key of {name}").into());

@@ -8,6 +8,7 @@ use crate::broker::{Gap, GapReason, Order, Page, Since};
 use crate::position::{MAX_OFFSET, Offset, Position};
 use crate::publication::Publication;
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -132,13 +133,13 @@ fn publication(offset: Offset) -> Arc<Publication> {
 
 #[test]
 fn offsets_end_below_the_largest() {
-    let at = Instant::now();
+    let turn = &mut Turn::now();
     let mut log = Log::new(channel("a"), EPOCH, MAX_OFFSET - 2);
     let keyed = || Draft { key: Some("key".into()), ..draft("a", 1, 10) };
-    let last = log.publish(keyed(), at).unwrap();
+    let last = log.publish(keyed(), turn).unwrap();
     assert_eq!(last.position.offset, MAX_OFFSET - 1);
-    assert_eq!(log.publish(draft("a", 1, 10), at), Err(BrokerError::Exhausted));
-    assert!(log.publish(keyed(), at).unwrap().is_duplicate, "a known key needs no offset");
+    assert_eq!(log.publish(draft("a", 1, 10), turn), Err(BrokerError::Exhausted));
+    assert!(log.publish(keyed(), turn).unwrap().is_duplicate, "a known key needs no offset");
     let page = log.read(Read { since: Since::Start, limit: 10, order: Order::Forward });
     assert_eq!(offsets(&page), [MAX_OFFSET - 1], "what is there stays");
 }
@@ -147,6 +148,6 @@ fn offsets_end_below_the_largest() {
 fn no_lifetime_is_too_long() {
     let mut log = Log::new(channel("a"), EPOCH, 0);
     let retention = Retention { size: usize::MAX, ttl: Duration::MAX };
-    log.publish(Draft { retention, ..draft("a", 1, 1) }, Instant::now()).unwrap();
+    log.publish(Draft { retention, ..draft("a", 1, 1) }, &mut Turn::now()).unwrap();
     assert_eq!((log.due(), log.load().publications), (None, 1));
 }

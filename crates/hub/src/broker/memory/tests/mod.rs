@@ -9,9 +9,11 @@ pub(crate) use delayed::Delayed;
 pub(crate) use failing::Failing;
 
 use super::*;
-use crate::broker::{Retention, contract};
+use crate::broker::{Drained, Retention, contract};
 use crate::position::Position;
 use crate::publication::{Data, Meta, Publication};
+use std::sync::mpsc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -65,4 +67,25 @@ fn every_start_is_an_epoch_of_its_own() {
     assert!(
         epochs.iter().any(|epoch| epoch.0 & 0x3ff != 0) && epochs.iter().any(|epoch| epoch.0 & 0xf_fc00 != 0)
     );
+}
+
+/// A worker that looks at its channel as soon as it is woken.
+struct Eager(MemoryBroker, mpsc::Sender<Usage>);
+
+impl Wake for Eager {
+    fn wake(self: Arc<Self>) {
+        self.1.send(self.0.usage()).unwrap();
+    }
+}
+
+#[test]
+fn workers_are_woken_when_no_lock_is_held() {
+    let (sender, woken) = mpsc::channel();
+    let eager = Arc::new(Eager(MemoryBroker::new(usize::MAX), sender));
+    let inbox = Arc::new(Inbox::new(1));
+    now(eager.0.subscribe(&channel("a"), &inbox));
+    let waker = Waker::from(eager.clone());
+    assert!(inbox.poll_drain(&mut Drained::default(), &mut Context::from_waker(&waker)).is_pending());
+    std::thread::spawn(move || now(eager.0.publish(draft("a", 1, 1))));
+    assert_eq!(woken.recv_timeout(Duration::from_secs(5)).expect("no deadlock").publications, 1);
 }

@@ -28,6 +28,8 @@ pub(super) struct Model {
 
 #[derive(Debug)]
 struct Known {
+    /// Where it began.
+    base: Offset,
     last: Offset,
     used: u64,
     ttl: u64,
@@ -50,7 +52,8 @@ impl Model {
         Self { limit, ..Self::default() }
     }
 
-    /// A channel is used, which answered that its log ended there before. It is made if need be.
+    /// A channel is used, which answered that its log ended there before. It is made if need be, until the next
+    /// [`fit`](Self::fit).
     pub(super) fn touch(&mut self, name: &'static str, end: Offset) {
         self.age += 1;
         let highest =
@@ -58,7 +61,16 @@ impl Model {
         let known = self.known.entry(name).or_insert_with(|| {
             assert!(end >= highest, "{name} begins anew behind all that it ever gave");
             assert!(end == 0 || self.ends.contains(&end), "{name} begins at an end");
-            Known { last: end, used: 0, ttl: 0, kept: vec![], keys: vec![], followers: [0; 2], held: 0 }
+            Known {
+                base: end,
+                last: end,
+                used: 0,
+                ttl: 0,
+                kept: vec![],
+                keys: vec![],
+                followers: [0; 2],
+                held: 0,
+            }
         });
         assert_eq!(known.last, end, "the end of {name}");
         known.used = self.age;
@@ -137,8 +149,9 @@ impl Model {
         (from + 1..=known.last).partition(|offset| !is_kept(offset))
     }
 
-    /// Lets the oldest go until all fits.
+    /// Forgets channels of which nothing is left to know, and lets the oldest go until all fits.
     pub(super) fn fit(&mut self) {
+        self.known.retain(|_, known| known.last > known.base || known.is_in_use());
         while self.bytes() > self.limit {
             let ages = self.known.iter().filter_map(|(name, known)| known.age().map(|age| (age, *name)));
             let Some((age, name)) = ages.min() else { return };
@@ -173,8 +186,11 @@ impl Model {
 impl Known {
     fn age(&self) -> Option<u64> {
         let entries = self.kept.iter().chain(self.keys.iter().map(|(_, entry)| entry));
-        let is_in_use = self.followers != [0; 2] || self.held > 0;
-        entries.map(|entry| entry.age).min().or((!is_in_use).then_some(self.used))
+        entries.map(|entry| entry.age).min().or((!self.is_in_use()).then_some(self.used))
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.followers != [0; 2] || self.held > 0
     }
 
     fn bytes(&self) -> usize {
