@@ -3,16 +3,16 @@
 use crate::auth::{AuthError, Authority};
 use crate::broker::Broker;
 use crate::channel::Channel;
-use crate::code::Problem;
+use crate::code::{Problem, Then};
 use crate::metrics::Metrics;
 use crate::operations::Pacing;
 use crate::settings::Settings;
-use crate::stream::Polls;
+use crate::stream::{Banished, Polls};
 use crate::worker::{Command, Target};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Everything that the workers share.
@@ -24,10 +24,11 @@ pub struct Hub {
     pub(crate) metrics: Metrics,
     pub(crate) pacing: Pacing,
     pub(crate) polls: Polls,
+    pub(crate) banished: Banished,
     pub(crate) started: Instant,
     workers: Mutex<Vec<mpsc::UnboundedSender<Command>>>,
     ready: AtomicBool,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 /// What a worker is given when it begins.
@@ -50,15 +51,21 @@ impl Hub {
             metrics: Metrics::default(),
             pacing: Pacing::new(),
             polls: Polls::new(),
+            banished: Banished::default(),
             started: Instant::now(),
             workers: Mutex::default(),
             ready: AtomicBool::new(true),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
         }))
     }
 
-    /// Ends all connections of a client or of a user, on all workers, and says how many there were.
+    /// Ends all connections of a client or of a user, on all workers, and says how many there were. Who is not to come
+    /// back is refused for a while.
     pub(crate) async fn disconnect(&self, target: Target, problem: Problem) -> usize {
+        match problem.code.then() {
+            Then::Stop => self.banished.add(&target),
+            _ => self.banished.remove(&target),
+        }
         let mut answers = Vec::new();
         self.tell(|| {
             let (done, answer) = oneshot::channel();
@@ -105,13 +112,19 @@ impl Hub {
 
     /// Whether clients are being sent away.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        *self.draining.borrow()
+    }
+
+    /// Until clients are being sent away: for those who have no session yet.
+    pub(crate) async fn until_draining(&self) {
+        let mut draining = self.draining.subscribe();
+        let _ = draining.wait_for(|is_draining| *is_draining).await; // its sender is here
     }
 
     /// Sends all clients away, spread over the drain time. New ones are sent away at once.
     pub fn drain(&self) {
         self.withdraw();
-        if !self.draining.swap(true, Relaxed) {
+        if !self.draining.send_replace(true) {
             self.tell(|| Command::Drain { over: self.settings.drain });
         }
     }

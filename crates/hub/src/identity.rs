@@ -80,6 +80,12 @@ impl Identity {
         by_namespace || self.grants.iter().any(|g| g.rights.contains(right) && g.pattern.matches(channel))
     }
 
+    /// Whether presence shows the same of both.
+    pub(crate) fn shows_as(&self, other: &Self) -> bool {
+        let info = |identity: &Self| identity.info.as_ref().map(|info| info.get().to_owned());
+        self.user == other.user && info(self) == info(other)
+    }
+
     /// The channels that are subscribed on connect: the user's own, and those granted by their full name.
     pub fn channels(&self) -> impl Iterator<Item = Channel> {
         let granted = self.grants.iter().filter_map(|grant| match &grant.pattern {

@@ -7,7 +7,7 @@ mod memory;
 pub use inbox::{Drained, Inbox, Wakers};
 pub use memory::MemoryBroker;
 #[cfg(test)]
-pub(crate) use memory::tests::Delayed;
+pub(crate) use memory::tests::{Delayed, Failing};
 
 use crate::channel::{Channel, Pattern};
 use crate::position::{Epoch, Offset, Position};
@@ -219,7 +219,7 @@ pub struct Member {
 pub enum Lease {
     /// Until [`Broker::leave`]; several hold together.
     Held(Announce),
-    /// For this long, prolonged by the next one.
+    /// For this long, prolonged by the next one; no time at all ends the one before it, and a linger.
     For(Duration, Announce),
 }
 

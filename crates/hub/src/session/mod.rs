@@ -72,7 +72,7 @@ pub(crate) struct Session {
     spoken: Cell<u32>,
     /// When the token expires, by the worker's clock.
     expires: Cell<u32>,
-    /// For how many seconds something has waited, and nothing was taken.
+    /// For how many seconds something has waited, be it the end, and nothing was taken.
     stalled: Cell<u16>,
     /// When it began, by the worker's clock.
     began: u32,
@@ -80,7 +80,8 @@ pub(crate) struct Session {
     handed_out: Cell<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a session is. It goes on in this order, and may leave stages out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Open,
     /// What waits is handed out, nothing is put in.
@@ -105,6 +106,8 @@ pub(crate) enum Departure {
 impl Session {
     /// A client that takes nothing for this long, though something waits, is given up: 30 s.
     const STALL: u16 = 30;
+    /// How long a session that is over may wait for its transport to say so to the client: 15 s.
+    const FAREWELL: u16 = 15;
 
     pub(crate) fn new(worker: Rc<Worker>, number: u64, opening: Opening) -> Self {
         let Opening { transport, client, identity } = opening;
@@ -163,14 +166,15 @@ impl Session {
         }
     }
 
-    /// Ends it. Those who are to come back elsewhere first get what waits for them; others get nothing more.
+    /// Ends it. Those who are to come back elsewhere first get what waits for them; others get nothing more. One that is
+    /// on its way out ends at once, and is told what it was told before.
     pub(crate) fn end(&self, problem: Problem) {
-        if self.state.get() != State::Open {
+        let is_kind = matches!(problem.code, Code::Draining | Code::Moved);
+        if !self.advance_to(if is_kind { State::Leaving } else { State::Over }) {
             return;
         }
-        let is_kind = matches!(problem.code, Code::Draining | Code::Moved);
-        self.state.set(if is_kind { State::Leaving } else { State::Over });
-        let _ = self.ended.set(Box::new(problem)); // it is open, so it has not ended before
+        let _ = self.ended.set(Box::new(problem)); // the first one counts
+        self.stalled.set(0);
         if !is_kind {
             self.clear();
         }
@@ -234,7 +238,7 @@ impl Session {
     /// It is over: it leaves its channels and the worker's books. To be called once the client is told; later calls do
     /// nothing. Without it, dropping the session counts as broken.
     pub(crate) fn close(&self, departure: Departure) {
-        if self.state.replace(State::Closed) == State::Closed {
+        if !self.advance_to(State::Closed) {
             return;
         }
         self.clear();
@@ -248,16 +252,26 @@ impl Session {
 
     /// A second has passed by the worker's clock.
     pub(crate) fn handle_tick(&self) {
-        if self.state.get() != State::Open {
-            return;
+        match self.state.get() {
+            State::Open | State::Leaving => self.handle_tick_of_life(),
+            State::Over => {
+                // Whoever is told by `poll_entry` that it is over closes it, but a transport that is stuck never asks.
+                self.stalled.set(self.stalled.get() + 1);
+                if self.stalled.get() >= Self::FAREWELL {
+                    self.close(Departure::Broken);
+                }
+            }
+            State::Closed => {}
         }
-        let now = self.worker.clock().now();
-        if self.expires.get() <= now {
+    }
+
+    fn handle_tick_of_life(&self) {
+        if self.has_expired() {
             self.end(Code::TokenExpired.into());
             return;
         }
-        let silence = now.saturating_sub(self.spoken.get());
-        let is_stalled = silence > 1 && self.has_waiting();
+        let silence = self.worker.clock().now().saturating_sub(self.spoken.get());
+        let is_stalled = silence > 1 && self.waits_to_be_asked();
         self.stalled.set(if is_stalled { self.stalled.get() + 1 } else { 0 });
         if self.stalled.get() >= Self::STALL {
             self.end(Code::SlowConsumer.into());
@@ -272,6 +286,22 @@ impl Session {
     /// Whether there is something for the client that it has not taken.
     pub(crate) fn has_waiting(&self) -> bool {
         self.outbox.borrow().len() > 0
+    }
+
+    /// Whether there is something to do that only its transport's asking sets going. A client whose transport has asked
+    /// waits for the log, and is not slow.
+    fn waits_to_be_asked(&self) -> bool {
+        let has_work = self.has_waiting() || self.lagging.get() > 0 || self.heartbeat.get();
+        has_work && !self.is_waiting.get() || self.state.get() == State::Leaving
+    }
+
+    /// Whether it was not that far yet.
+    fn advance_to(&self, state: State) -> bool {
+        let advances = self.state.get() < state;
+        if advances {
+            self.state.set(state);
+        }
+        advances
     }
 
     fn last_subscription(&self) -> Option<Rc<Subscription>> {

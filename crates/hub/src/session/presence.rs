@@ -40,7 +40,7 @@ impl Session {
         }
     }
 
-    /// The client has got a name: the one without it leaves, the one with it comes.
+    /// The client has got a name, or tells something else about itself: as who it was it leaves, as who it is it comes.
     pub(super) fn rejoin(&self) {
         self.member.take();
         for subscription in &*self.subscriptions.borrow() {
@@ -55,8 +55,10 @@ impl Session {
 
     /// How long the client stays a member after this. Who is to come back, comes back.
     pub(super) fn linger(&self, departure: Departure) -> Duration {
-        let comes_back = self.ended.get().is_some_and(|problem| problem.code.then() == Then::Reconnect);
+        let then = self.ended.get().map(|problem| problem.code.then());
+        let comes_back = then == Some(Then::Reconnect);
         match (self.transport, departure) {
+            _ if then == Some(Then::Stop) => Duration::ZERO,
             (Transport::LongPoll | Transport::Poll, _) => BETWEEN_POLLS,
             (_, Departure::Closed) if !comes_back => Duration::ZERO,
             _ => LINGER,

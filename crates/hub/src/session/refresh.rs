@@ -19,14 +19,14 @@ impl Session {
             return Err(Problem::new(Code::TokenInvalid, message));
         }
         self.expires.set(self.worker.clock().expiry(&identity));
-        let is_named = known != identity.user;
+        let is_shown = self.identity.borrow().shows_as(&identity);
         *self.identity.borrow_mut() = identity;
         for subscription in self.revoked() {
             let problem = not_permitted(&subscription);
             self.detach(&subscription, Duration::ZERO);
             self.push(envelope::error(&problem, None, Some(subscription.channel().as_str())));
         }
-        if is_named {
+        if !is_shown {
             self.rejoin();
         }
         Ok(())

@@ -24,12 +24,19 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Answers a poll.
 pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> {
     let batch = async {
         let identity = begin::identify(worker, ask.token.as_deref())?;
-        touch(worker, &ask, &identity).await;
+        if let Err(problem) = begin::admit(worker, &ask, &identity) {
+            touch(worker, &ask, &identity, Duration::ZERO).await;
+            return Err(problem);
+        }
+        if let Some(client) = &ask.client {
+            touch(worker, &ask, &identity, worker.hub.polls.lease(client.id())).await;
+        }
         ask.client.get_or_insert_with(|| worker.hub.authority.mint_client());
         if ask.wait.is_zero() || worker.hub.is_draining() {
             read(worker, &ask, identity).await
@@ -44,9 +51,8 @@ pub(super) async fn answer(worker: &Rc<Worker>, mut ask: Ask) -> Response<Body> 
 }
 
 /// A client that comes back is present until its next poll is overdue. One that polls once, without an id, is not.
-async fn touch(worker: &Worker, ask: &Ask, identity: &Identity) {
+async fn touch(worker: &Worker, ask: &Ask, identity: &Identity, lasting: Duration) {
     let Some(client) = &ask.client else { return };
-    let lasting = worker.hub.polls.lease(client.id());
     let member = Arc::new(Member {
         client: client.id().into(),
         user: identity.user.clone(),
@@ -61,7 +67,7 @@ async fn touch(worker: &Worker, ask: &Ask, identity: &Identity) {
 
 /// A long poll: a session that lasts until there is something.
 async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Bytes, Problem> {
-    let Begun { session, refused, .. } = begin::begin(worker, ask, identity).await?;
+    let Begun { session, refused, carried: mut cursor, .. } = begin::begin(worker, ask, identity).await?;
     let mut batch = Batch::new(worker, ask);
     let mut time_limit = pin!(tokio::time::sleep(ask.wait));
     poll_fn(|cx| {
@@ -69,10 +75,16 @@ async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
         if gathered.is_ready() { gathered } else { time_limit.as_mut().poll(cx) }
     })
     .await;
-    let cursor = session.cursor();
+    session.cursor().positions().for_each(|position| cursor.merge(position));
     session.close(Departure::Closed);
-    if session.ended().is_some_and(|problem| problem.code == Code::Draining) {
-        batch.forget(ask);
+    match session.ended().map(|problem| problem.code) {
+        Some(Code::Draining) => batch.forget(ask),
+        Some(Code::Disconnected) => {
+            batch.forget(ask);
+            let identity = session.identity().clone();
+            touch(worker, ask, &identity, Duration::ZERO).await;
+        }
+        _ => {}
     }
     batch.messages.extend(refused);
     Ok(batch.end(ask, &cursor))
@@ -81,14 +93,19 @@ async fn wait(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
 /// A plain poll: what the logs hold, the channels' publications merged by their time.
 async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Bytes, Problem> {
     worker.counters.transport(ask.transport).opened.increment();
-    let (mut pages, mut refused) = (Vec::new(), Refused::default());
+    let (mut pages, mut refused, mut cursor) = (Vec::new(), Refused::default(), Cursor::default());
     for channel in begin::channels(ask, &identity).map_err(|problem| begin::refused(worker, problem))? {
         match read_channel(worker, ask, &identity, &channel).await {
             Ok(_) if pages.len() >= worker.hub.settings.limits.channels_http => {
                 refused.add(&channel, Code::TooManyChannels.into());
             }
             Ok(page) => pages.push(page),
-            Err(problem) => refused.add(&channel, problem),
+            Err(problem) => {
+                if let Some(position) = begin::carry(&channel, &problem, since(ask, &channel)) {
+                    cursor.merge(position);
+                }
+                refused.add(&channel, problem);
+            }
         }
     }
     if let (true, Some(problem)) = (pages.is_empty(), refused.first) {
@@ -101,7 +118,6 @@ async fn read(worker: &Rc<Worker>, ask: &Ask, identity: Identity) -> Result<Byte
         }
     }
     let has_all = pages.iter().all(Unread::is_last);
-    let mut cursor = Cursor::default();
     for Unread { channel, place: (epoch, offset), .. } in pages {
         cursor.merge(Position { channel, epoch, offset });
     }
@@ -122,14 +138,18 @@ async fn read_channel(
     if !identity.may(Rights::SUBSCRIBE, channel, namespace) {
         return Err(Problem::new(Code::NotPermitted, format_args!("you may not subscribe to {channel}")));
     }
-    let otherwise = if ask.transport == Transport::Poll { Beginning::Start } else { Beginning::Now };
-    let since = ask.since.as_ref().unwrap_or(&otherwise).since(channel);
+    let since = since(ask, channel);
     let read = match since {
         Since::Now if namespace.last_value => Read { since, limit: 1, order: Order::Reverse },
         _ => Read { since, limit: ask.limit, order: Order::Forward },
     };
     let page = worker.hub.broker.read(channel, read).await.map_err(unavailable)?;
     Ok(Unread::new(channel.clone(), since, page))
+}
+
+fn since(ask: &Ask, channel: &Channel) -> Since {
+    let otherwise = if ask.transport == Transport::Poll { Beginning::Start } else { Beginning::Now };
+    ask.since.as_ref().unwrap_or(&otherwise).since(channel)
 }
 
 fn unavailable(error: crate::broker::BrokerError) -> Problem {

@@ -1,14 +1,16 @@
 //! How every stream begins: who asks, which channels it has, from where on.
 
 use super::ask::{Ask, Beginning};
+use crate::auth::ClientId;
+use crate::broker::Since;
 use crate::channel::Channel;
-use crate::code::{Code, Problem};
+use crate::code::{Code, Problem, Then};
 use crate::envelope;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::journal;
 use crate::metrics::Transport;
-use crate::position::Cursor;
+use crate::position::{Cursor, Epoch, Position};
 use crate::session::{Opening, Session};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -23,6 +25,8 @@ pub(super) struct Begun {
     pub(super) open: Bytes,
     /// Where it begins.
     pub(super) cursor: Cursor,
+    /// Of it, what no session moves: the places in channels that the client was not given for the moment.
+    pub(super) carried: Cursor,
     /// An `error` for each channel that it was not given.
     pub(super) refused: Vec<Bytes>,
 }
@@ -38,6 +42,15 @@ pub(super) fn refused(worker: &Worker, problem: impl Into<Problem>) -> Problem {
 /// Who asks.
 pub(super) fn identify(worker: &Worker, token: Option<&str>) -> Result<Identity, Problem> {
     worker.hub.authority.identify(token).map_err(|problem| refused(worker, problem))
+}
+
+/// Refuses who was disconnected for good a short while ago.
+pub(super) fn admit(worker: &Worker, ask: &Ask, identity: &Identity) -> Result<(), Problem> {
+    let client = ask.client.as_ref().map(ClientId::id);
+    if worker.hub.banished.has(client, identity.user.as_deref()) {
+        return Err(refused(worker, Code::Disconnected));
+    }
+    Ok(())
 }
 
 /// The channels that a stream has: those asked for, then those that the token grants.
@@ -60,19 +73,27 @@ pub(super) async fn begin(worker: &Rc<Worker>, ask: &Ask, identity: Identity) ->
     if worker.hub.is_draining() {
         return Err(refused(worker, Code::Draining));
     }
+    admit(worker, ask, &identity)?;
     let channels = channels(ask, &identity).map_err(|problem| refused(worker, problem))?;
     let client = ask.client.clone().unwrap_or_else(|| worker.hub.authority.mint_client());
     let own_id = client.to_string();
     let session = worker.open(Opening { transport: ask.transport, client, identity });
     let beginning = ask.since.as_ref().unwrap_or(&Beginning::Now);
     let (mut subscribed, mut refused, mut cursor) = (Vec::new(), Refused::default(), Cursor::default());
+    let mut carried = Cursor::default();
     for channel in channels {
         match session.subscribe(channel.clone(), beginning.since(&channel)).await {
             Ok(position) => {
                 cursor.merge(position);
                 subscribed.push(channel);
             }
-            Err(problem) => refused.add(&channel, problem),
+            Err(problem) => {
+                if let Some(position) = carry(&channel, &problem, beginning.since(&channel)) {
+                    carried.merge(position.clone());
+                    cursor.merge(position);
+                }
+                refused.add(&channel, problem);
+            }
         }
     }
     if let (true, Some(problem)) = (subscribed.is_empty(), refused.first) {
@@ -87,7 +108,18 @@ pub(super) async fn begin(worker: &Rc<Worker>, ask: &Ask, identity: Identity) ->
         transport: ask.transport,
         heartbeat: heartbeat(&worker.hub, ask.transport),
     });
-    Ok(Begun { session, open, cursor, refused: refused.errors })
+    Ok(Begun { session, open, cursor, carried, refused: refused.errors })
+}
+
+/// Where the client stands in a channel that it was refused: what is refused only for the moment stays in its cursor.
+pub(super) fn carry(channel: &Channel, problem: &Problem, since: Since) -> Option<Position> {
+    let (epoch, offset) = match since {
+        _ if problem.code.then() != Then::Reconnect => return None,
+        Since::Now => return None,
+        Since::Start => (Epoch(0), 0),
+        Since::After(epoch, offset) => (epoch, offset),
+    };
+    Some(Position { channel: channel.clone(), epoch, offset })
 }
 
 /// The channels that a stream was not given.

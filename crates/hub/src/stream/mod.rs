@@ -3,6 +3,7 @@
 
 mod allowance;
 mod ask;
+mod banished;
 mod batch;
 mod begin;
 mod cursor_text;
@@ -16,6 +17,7 @@ mod tests;
 pub(crate) mod websocket;
 
 pub(crate) use ask::Ask;
+pub(crate) use banished::Banished;
 pub(crate) use polls::Polls;
 
 use crate::api;

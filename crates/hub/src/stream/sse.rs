@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Answers a request for an event stream.
 pub(super) async fn answer(worker: &Rc<Worker>, ask: Ask) -> Response<Body> {
@@ -74,9 +75,11 @@ impl EventStream {
     const AHEAD: usize = 16 << 10;
     /// From this length on an envelope is not copied but shared by all who get it: 4 KiB.
     const SHARED: usize = 4 << 10;
+    /// The longest time that every browser's timer knows: 24 days.
+    const NEVER: Duration = Duration::from_millis(i32::MAX as u64);
 
     fn new(counters: Arc<Counters>, begun: Begun) -> Self {
-        let Begun { session, open, cursor, refused } = begun;
+        let Begun { session, open, cursor, refused, .. } = begun;
         let mut stream = Self {
             counters,
             session: Some(session),
@@ -149,6 +152,10 @@ impl EventStream {
 
     fn end(&mut self, session: &Session) {
         let problem = session.ended().unwrap_or_else(|| Code::Unavailable.into());
+        if problem.code.then() == Then::Stop {
+            // An `EventSource` connects again whatever it is told, but not before this.
+            self.tail.put(envelope::retry_line(Self::NEVER));
+        }
         self.tell(&envelope::close(&problem, retry(&problem)));
         session.close(Departure::Closed);
         self.session = None;

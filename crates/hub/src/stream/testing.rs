@@ -2,7 +2,7 @@
 
 use super::{Ask, websocket};
 use crate::auth::Signer;
-use crate::broker::{Broker, Delayed, MemoryBroker};
+use crate::broker::{Broker, Delayed, Failing, MemoryBroker};
 use crate::hub::Hub;
 use crate::metrics::{Transport, TransportCounters};
 use crate::position::Epoch;
@@ -36,6 +36,19 @@ pub(super) enum Answers {
     Later,
 }
 
+/// Runs a test beside a worker whose broker can be made to fail.
+pub(super) async fn serving_failing(
+    change: impl FnOnce(&mut Settings),
+    test: impl AsyncFnOnce(Rc<Worker>, Arc<Failing>),
+) {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    let memory = Arc::new(MemoryBroker::with_epoch(settings.limits.history, Epoch(0x5f)));
+    let broker = Arc::new(Failing::new(memory));
+    let hub = Hub::new(settings, broker.clone()).unwrap();
+    run_beside(Worker::new(hub), async |worker| test(worker, broker).await).await;
+}
+
 /// A server with other settings. The epoch of its logs is `5f`.
 fn hub_with(change: impl FnOnce(&mut Settings), answers: Answers) -> Arc<Hub> {
     let mut settings = Settings::default();
@@ -59,7 +72,10 @@ pub(super) async fn serving_when(
     change: impl FnOnce(&mut Settings),
     test: impl AsyncFnOnce(Rc<Worker>),
 ) {
-    let worker = Worker::new(hub_with(change, answers));
+    run_beside(Worker::new(hub_with(change, answers)), test).await;
+}
+
+async fn run_beside(worker: Rc<Worker>, test: impl AsyncFnOnce(Rc<Worker>)) {
     let local = tokio::task::LocalSet::new();
     let running = local.spawn_local(worker.clone().run());
     local.run_until(test(worker)).await;

@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     /// Which one it is; the first also does what only one should do.
     number: usize,
     commands: RefCell<UnboundedReceiver<Command>>,
+    /// Commands that wait until what came before them is handed out.
+    orders: RefCell<Vec<Command>>,
     drain: RefCell<Option<Drain>>,
     overload: Overload,
 }
@@ -72,6 +74,7 @@ impl Worker {
             opened: Cell::new(0),
             number,
             commands: RefCell::new(commands),
+            orders: RefCell::default(),
             drain: RefCell::default(),
             overload: Overload::default(),
             hub,
@@ -116,23 +119,36 @@ impl Worker {
         }
     }
 
-    /// Does all that there is to do now. The inbox comes first, so that who is sent away has had what came before.
+    /// Does all that there is to do now. Commands are taken first and obeyed last, when all of the inbox is handed out
+    /// that was in it when they were taken: so who is sent away has had what came before.
     fn poll_work(&self, ticks: &mut Interval, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
+        if drained.deliveries.is_empty() {
+            self.take_orders(cx);
+        }
         let mut has_worked = self.poll_hand_out(drained, cx).is_ready();
-        while drained.deliveries.is_empty() {
-            let command = self.commands.borrow_mut().poll_recv(cx);
-            let Poll::Ready(Some(command)) = command else { break };
-            self.obey(command);
-            has_worked = true;
+        let has_handed_out = drained.deliveries.is_empty();
+        if has_handed_out {
+            let orders = self.orders.take();
+            has_worked |= !orders.is_empty();
+            for order in orders {
+                self.obey(order);
+            }
         }
         if ticks.poll_tick(cx).is_ready() {
             self.handle_tick();
             has_worked = true;
         }
-        if let Some(drain) = &mut *self.drain.borrow_mut() {
+        if let Some(drain) = self.drain.borrow_mut().as_mut().filter(|_| has_handed_out) {
             has_worked |= drain.poll_end(cx).is_ready();
         }
         if has_worked { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn take_orders(&self, cx: &mut Context<'_>) {
+        let (mut commands, mut orders) = (self.commands.borrow_mut(), self.orders.borrow_mut());
+        while let Poll::Ready(Some(command)) = commands.poll_recv(cx) {
+            orders.push(command);
+        }
     }
 
     fn handle_tick(&self) {

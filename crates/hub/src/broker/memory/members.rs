@@ -57,6 +57,8 @@ impl Members {
                 // It has come back.
                 presence.lingers = None;
             }
+            // It is not to come back.
+            Lease::For(Duration::ZERO, _) => (presence.leased, presence.lingers) = (Some(now), None),
             Lease::For(time, _) => presence.leased = presence.leased.max(Some(after(now, time))),
         }
         present.due = earlier(present.due, presence.due());

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::auth::wall_clock;
+use crate::broker::{Failing, Reply};
 use crate::worker::Target;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Wake;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -49,13 +52,18 @@ async fn a_session_ends_with_its_token() {
         let lasting = |lasting| Identity { expires: Some(wall_clock() + lasting - leeway), ..named("alice") };
         let (one, other) =
             (bench.open_as(Transport::Sse, lasting(60)), bench.open_as(Transport::Sse, lasting(60)));
-        sleep(seconds(50)).await;
+        sleep(seconds(25)).await;
+        assert_eq!((told(&one), told(&other)), (vec!["heartbeat".into()], vec!["heartbeat".into()]));
+        sleep(seconds(25)).await;
+        assert_eq!(told(&other), ["heartbeat"]);
         assert_eq!((one.ended(), other.ended()), (None, None));
         assert_eq!(other.set_identity(named("bob")).unwrap_err().code, Code::TokenInvalid);
         other.set_identity(lasting(60)).unwrap();
         sleep(seconds(12)).await;
         assert_eq!((one.ended().unwrap().code, other.ended()), (Code::TokenExpired, None));
-        sleep(seconds(50)).await;
+        sleep(seconds(10)).await;
+        assert_eq!(told(&other), ["heartbeat"]);
+        sleep(seconds(40)).await;
         assert_eq!(other.ended().unwrap().code, Code::TokenExpired);
     })
     .await;
@@ -171,6 +179,53 @@ async fn who_is_still_reading_at_a_drain_gets_all_of_it() {
     .await;
 }
 
+/// A session that is sent away while there is more for it to read than its outbox holds.
+async fn leaving(bench: &Bench, identity: Identity) -> Rc<Session> {
+    let session = bench.open_as(Transport::WebSocket, identity);
+    for _ in 0..100 {
+        bench.publish("a", "1").await;
+    }
+    session.subscribe(channel("a"), Since::Start).await.unwrap();
+    session.end(Code::Draining.into());
+    session
+}
+
+fn small() -> Settings {
+    let mut settings = Settings::default();
+    settings.limits.outbox = 4 << 10;
+    settings
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_still_reading_at_a_drain_ends_with_its_token() {
+    on_bench(small(), async |bench| {
+        let leeway = bench.hub.settings.auth.leeway.as_secs();
+        let session =
+            leaving(&bench, Identity { expires: Some(wall_clock() + 5 - leeway), ..named("alice") }).await;
+        assert!(next(&session).await.is_some());
+        sleep(seconds(7)).await;
+        let rest = async { while next(&session).await.is_some() {} };
+        tokio::time::timeout(seconds(1), rest).await.unwrap();
+        assert_eq!(session.ended().unwrap().code, Code::Draining);
+        assert_eq!(bench.worker.counters.queued.value(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_still_reading_at_a_drain_ends_when_the_log_fails() {
+    let broker = Arc::new(Failing::new(Arc::new(MemoryBroker::new(1 << 20))));
+    on_broker(small(), broker.clone(), async |bench| {
+        let session = leaving(&bench, Identity::default()).await;
+        assert!(next(&session).await.is_some());
+        broker.fail("a");
+        let rest = async { while next(&session).await.is_some() {} };
+        tokio::time::timeout(seconds(1), rest).await.unwrap();
+        assert_eq!(session.ended().unwrap().code, Code::Draining);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_session_is_counted_once() {
     on_bench(Settings::default(), async |bench| {
@@ -186,6 +241,71 @@ async fn every_session_is_counted_once() {
         assert_eq!((websocket.opened.value(), websocket.open.value()), (2, 0));
         assert_eq!((counters.left.value(), counters.ended(Code::Silent).value()), (1, 1));
         assert_eq!(counters.ended(Code::Flooding).value(), 0);
+    })
+    .await;
+}
+
+/// A client whose task, when something is put in for the first time, has somebody publish once more and drain.
+struct Meanwhile {
+    hub: Arc<Hub>,
+    is_done: AtomicBool,
+}
+
+impl Wake for Meanwhile {
+    fn wake(self: Arc<Self>) {
+        if !self.is_done.swap(true, Relaxed) {
+            let retention = self.hub.settings.default_namespace.history;
+            let data = Data::Json(Bytes::from_static(b"2"));
+            let draft = Draft { channel: channel("a"), data, meta: Meta::default(), key: None, retention };
+            let published = self.hub.broker.publish(draft);
+            assert!(matches!(published, Reply::Now(Some(Ok(_)))));
+            self.hub.drain();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_before_a_drain_is_handed_out_before_it() {
+    on_bench(Settings::default(), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        session.subscribe(channel("a"), Since::Now).await.unwrap();
+        bench.rest().await;
+        let task = Arc::new(Meanwhile { hub: bench.hub.clone(), is_done: AtomicBool::new(false) }).into();
+        assert!(session.poll_entry(&mut Context::from_waker(&task)).is_pending());
+        bench.publish("a", "1").await;
+        sleep(seconds(1)).await;
+        assert_eq!(session.ended().unwrap().code, Code::Draining);
+        assert_eq!(told(&session), ["a.1", "a.2"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_shows_what_the_new_token_tells() {
+    on_bench(Settings::default(), async |bench| {
+        let alice = |info: &str| Identity {
+            info: Some(serde_json::value::RawValue::from_string(info.to_owned()).unwrap()),
+            ..named("alice")
+        };
+        let session = bench.open_as(Transport::WebSocket, alice("1"));
+        session.subscribe(channel("chat:x"), Since::Now).await.unwrap();
+        let info = async || {
+            let members = bench.hub.broker.members(&channel("chat:x")).await.unwrap();
+            members.iter().map(|member| member.info.as_ref().unwrap().get().to_owned()).collect::<Vec<_>>()
+        };
+        bench.rest().await;
+        assert_eq!((info().await, told(&session)), (vec!["1".into()], vec!["chat:x join".into()]));
+        session.set_identity(alice("1")).unwrap();
+        bench.rest().await;
+        assert!(told(&session).is_empty());
+        session.set_identity(alice("2")).unwrap();
+        bench.rest().await;
+        assert_eq!(info().await, ["2"]);
+        let last = entries(&session).pop().unwrap();
+        assert!(matches!(last, Entry::Join(_, member) if member.info.as_ref().unwrap().get() == "2"));
+        session.close(Departure::Closed);
+        bench.hub.broker.sweep();
+        assert!(info().await.is_empty());
     })
     .await;
 }

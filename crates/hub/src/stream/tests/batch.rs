@@ -2,7 +2,7 @@ use crate::broker::Draft;
 use crate::metrics::Transport;
 use crate::publication::{Data, Meta};
 use crate::settings::{Namespace, Settings};
-use crate::stream::testing::{batch, counters, get, publish, serving};
+use crate::stream::testing::{Events, batch, counters, get, publish, serving, serving_failing};
 use crate::worker::Worker;
 use serde_json::Value;
 use std::rc::Rc;
@@ -316,6 +316,37 @@ async fn a_client_that_polls_long_is_present_between_its_polls() {
             pass(4).await;
             assert_eq!(members(&worker).await, 0);
             assert_eq!(first["messages"][0]["type"], "join");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_cannot_be_read_for_now_keeps_its_place() {
+    serving_failing(
+        |_| {},
+        async |worker, broker| {
+            for n in 1..=3 {
+                publish(&worker, "a", n).await;
+                publish(&worker, "b", n + 10).await;
+            }
+            broker.fail("b");
+            let both = "channel=a&channel=b";
+            for (since, wait, place) in
+                [("a~5f.2,b~5f.1", 0, "b~5f.1"), ("start", 0, "b~0.0"), ("start", 5, "b~0.0")]
+            {
+                let (told, cursor) = batch(&worker, &format!("{both}&since={since}&wait={wait}")).await;
+                assert_eq!(told.last().unwrap(), "error");
+                assert_eq!(cursor, format!("a~5f.3,{place}"), "{since} {wait}");
+            }
+            let (_, cursor) = batch(&worker, &format!("{both}&since=now")).await;
+            assert_eq!(cursor, "a~5f.3");
+            let mut events = Events::connect(&worker, &format!("{both}&since=start")).await;
+            assert_eq!(events.next().await.unwrap().id.unwrap(), "a~5f.0,b~0.0");
+            assert_eq!(events.next().await.unwrap().kind, "error");
+            assert_eq!(events.next().await.unwrap().id.unwrap(), "a~5f.1,b~0.0");
+            broker.recover("b");
+            assert_eq!(batch(&worker, &format!("{both}&since=a~5f.3,b~5f.1")).await.0, ["12", "13"]);
         },
     )
     .await;

@@ -2,6 +2,8 @@
 
 mod batch;
 mod bursts;
+mod disconnect;
+mod flooding;
 mod recovery;
 mod requests;
 mod slow;

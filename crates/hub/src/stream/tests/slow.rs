@@ -1,6 +1,7 @@
 //! Clients that read more slowly than is published, on every transport: memory stays bounded, and they are told why.
 
 use crate::code::Code;
+use crate::metrics::Transport;
 use crate::settings::{Settings, Slow};
 use crate::stream::testing::{Client, Events, batch, publish, serving};
 use crate::worker::Worker;
@@ -169,10 +170,47 @@ async fn who_asks_and_does_not_read_the_answers_is_not_heard_further() {
             };
             // The library, too, writes while it cannot send; so the pipe fills both ways and stays so.
             let _ = tokio::time::timeout(Duration::from_secs(15), asking).await;
-            let asked =
-                worker.counters.transport(crate::metrics::Transport::WebSocket).messages_received.value();
+            let asked = worker.counters.transport(Transport::WebSocket).messages_received.value();
             assert!(asked < 100, "{asked}");
         },
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_stream_that_is_not_taken_is_off_the_books_in_time() {
+    let busy = |settings: &mut Settings| {
+        settings.default_namespace.presence = true;
+        small(settings);
+    };
+    for (since, count) in [("now", 50), ("start", 50), ("now", 0)] {
+        serving(busy, async |worker| {
+            for n in 0..count {
+                publish(&worker, "a", format!("before {n} {}", "x".repeat(1_000))).await;
+            }
+            let mut events = Events::connect(&worker, &format!("channel=a&since={since}")).await;
+            assert_eq!(events.next().await.unwrap().kind, "open");
+            for n in 0..count {
+                publish(&worker, "a", format!("{n} {}", "x".repeat(1_000))).await;
+            }
+            tokio::time::sleep(Duration::from_secs(65)).await;
+            let ended = worker.counters.ended(Code::SlowConsumer).value();
+            assert_eq!(
+                (ended, worker.counters.transport(Transport::Sse).open.value()),
+                (1, 0),
+                "{since} {count}"
+            );
+            assert_eq!((worker.counters.queued.value(), worker.counters.subscriptions.value()), (0, 0));
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            assert!(worker.hub.broker.members(&"a".parse().unwrap()).await.unwrap().is_empty());
+            // Whoever reads on after all gets what was encoded, and is told.
+            let mut last = Value::Null;
+            while let Some(event) = events.next().await {
+                last = event.data;
+            }
+            assert_eq!(last["code"], 4001);
+            assert_eq!(worker.counters.ended(Code::SlowConsumer).value(), 1);
+        })
+        .await;
+    }
 }

@@ -86,14 +86,17 @@ async fn a_connection_ends_with_its_token() {
         let mut client = Client::connect(&worker, &query).await;
         let mut events = Events::connect(&worker, &query).await;
         let began = tokio::time::Instant::now();
-        let (code, _) = client.closed().await;
+        let reading = async {
+            let mut last = Value::Null;
+            while let Some(event) = events.next().await {
+                last = event.data;
+            }
+            last
+        };
+        let ((code, _), last) = tokio::join!(client.closed(), reading);
         assert_eq!(code, 4202);
         // 30 s by which clocks may differ.
         assert!((49..=52).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-        let mut last = Value::Null;
-        while let Some(event) = events.next().await {
-            last = event.data;
-        }
         assert_eq!((&last["code"], &last["retry"]), (&4202.into(), &Value::Null));
     })
     .await;
@@ -146,6 +149,22 @@ async fn over_http_the_status_says_what_a_token_lacks() {
             (code(&batch["messages"][0]), &batch["messages"][0]["channel"]),
             (&4308.into(), &"a".into())
         );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_not_said_who_it_is_is_sent_away_at_a_drain() {
+    serving(guarded, async |worker| {
+        let began = tokio::time::Instant::now();
+        let mut early = Client::connect(&worker, "channel=a").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        worker.hub.drain();
+        assert_eq!(early.closed().await, (4000, vec![]));
+        let mut late = Client::connect(&worker, "channel=a").await;
+        assert_eq!(late.closed().await, (4000, vec![]));
+        assert!(began.elapsed() <= Duration::from_secs(2));
+        assert_eq!(worker.counters.ended(Code::Draining).value(), 2);
     })
     .await;
 }

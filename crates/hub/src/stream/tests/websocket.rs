@@ -77,8 +77,8 @@ async fn what_gathers_leaves_in_one_write_and_is_encoded_once() {
         |_| {},
         async |worker| {
             let mut clients = Vec::new();
-            for _ in 0..50 {
-                let mut client = Client::connect(&worker, "channel=a").await;
+            for _ in 0..1_000 {
+                let mut client = Client::connect_with(&worker, "channel=a", Opener::new, 16 << 10).await;
                 client.next().await;
                 clients.push(client);
             }
@@ -91,7 +91,7 @@ async fn what_gathers_leaves_in_one_write_and_is_encoded_once() {
                 assert_eq!(client.told(16).await.len(), 16);
             }
             let after: usize = clients.iter().map(|client| client.writes.get()).sum();
-            assert_eq!(after - before, 50);
+            assert_eq!(after - before, 1_000);
             assert_eq!(worker.counters.encodings.value() - encodings, 16);
         },
     )

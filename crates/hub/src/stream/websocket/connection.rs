@@ -1,12 +1,14 @@
 //! An open WebSocket: one task that hands out what its session has and takes requests, in one loop.
 
-use super::{BINARY, count_received, own, parse, refuse};
+use super::{BINARY, Received, UNHEARD, count_received, own, parse, poll_receive, refuse};
 use crate::code::Code;
 use crate::envelope;
 use crate::metrics::Transport;
-use crate::session::{Departure, Entry, Session};
+use crate::publication::{Data, Publication};
+use crate::session::{self, Departure, Entry, Session};
 use crate::stream::allowance::Allowance;
 use crate::stream::requests;
+use crate::worker::Worker;
 use bytes::Bytes;
 use sockeye::{Cause, CloseCode, Compress, Deadline, Message, Prepared, WebSocket};
 use std::future::Future;
@@ -14,6 +16,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 
 /// Which subprotocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +43,22 @@ pub(super) struct Connection<S> {
     /// What goes before anything that the session has.
     answers: std::vec::IntoIter<Bytes>,
     /// What has found no room in the connection's queue.
-    next: Option<Prepared>,
+    next: Option<Next>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
     /// A Close frame is under way; what still comes is dropped.
     Closing,
+    /// The same for a flooder, which is not heard any more; then the connection is dropped.
+    Unheard(Pin<Box<Sleep>>),
+}
+
+/// A message that is about to leave.
+enum Next {
+    Own(Prepared),
+    /// One that is shared by all who get it.
+    Publication(Rc<session::Message>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
@@ -55,22 +66,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        loop {
+        for _ in 0..Self::TURN {
             this.poll_request(cx);
             this.hand_out(cx);
-            match this.poll_receive(cx) {
-                Poll::Ready(Some(message)) => this.handle_message(&message),
-                Poll::Ready(None) => {
+            match std::task::ready!(this.poll_received(cx)) {
+                Received::Message(message) => this.handle_message(&message),
+                Received::Control => {}
+                Received::TooMuch => this.give_up(),
+                Received::End => {
                     this.depart();
                     return Poll::Ready(());
                 }
-                Poll::Pending => return Poll::Pending,
             }
         }
+        // It is others' turn. Flushing is what receiving does when there is nothing more.
+        this.hand_out(cx);
+        let _ = pin!(this.ws.flush()).poll(cx);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Messages that are received before it is others' turn: 32.
+    const TURN: usize = 32;
+
     pub(super) fn new(first: First, ws: WebSocket<S>, allowance: Allowance) -> Self {
         let First { session, messages } = first;
         let format = if ws.subprotocol() == Some(BINARY) { Format::Binary } else { Format::Json };
@@ -88,16 +108,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Gives the connection what there is, as long as its queue has room. It leaves when nothing more is to be read:
     /// all that has gathered in one write. What finds no room has written, and is woken when there is some.
     fn hand_out(&mut self, cx: &mut Context<'_>) {
-        while self.stage == Stage::Open {
+        while self.is_open() {
             if self.next.is_none() {
                 self.next = self.next_message(cx);
             }
             let Some(next) = &self.next else { break };
+            let worker = self.session.worker();
+            let next = match next {
+                Next::Own(message) => message,
+                Next::Publication(publication) => prepared(publication, self.format, worker),
+            };
             let len = next.payload().len() as u64;
             let fed = pin!(self.ws.feed_prepared(next)).poll(cx);
             match fed {
                 Poll::Ready(Ok(())) => {
-                    let counters = self.session.worker().counters.transport(Transport::WebSocket);
+                    let counters = worker.counters.transport(Transport::WebSocket);
                     counters.messages_sent.increment();
                     counters.bytes_sent.add(len);
                     self.next = None;
@@ -112,15 +137,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn next_message(&mut self, cx: &mut Context<'_>) -> Option<Prepared> {
+    fn next_message(&mut self, cx: &mut Context<'_>) -> Option<Next> {
         if let Some(answer) = self.answers.next() {
             if self.answers.as_slice().is_empty() {
                 self.answers = Vec::new().into_iter(); // an idle connection owns no buffer
             }
-            return Some(own(answer));
+            return Some(Next::Own(own(answer)));
         }
         match self.session.poll_entry(cx) {
-            Poll::Ready(Some(entry)) => Some(self.encode(entry)),
+            Poll::Ready(Some(entry)) => Some(encode(entry)),
             Poll::Ready(None) => {
                 self.start_close();
                 None
@@ -129,51 +154,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn encode(&self, entry: Entry) -> Prepared {
-        match entry {
-            Entry::Publication(publication) => {
-                let worker = self.session.worker();
-                let may_compress = worker.hub.settings.namespace(&publication.channel).compression;
-                let compress = if may_compress { Compress::Auto } else { Compress::Never };
-                let binary = match self.format {
-                    Format::Binary => publication.binary_message(&worker.counters, compress),
-                    Format::Json => None,
-                };
-                binary.unwrap_or_else(|| publication.text_message(&worker.counters, compress)).clone()
-            }
-            Entry::Gap(channel, gap) => own(envelope::gap(&channel, &gap)),
-            Entry::Join(channel, member) => own(envelope::join(&channel, &member)),
-            Entry::Leave(channel, member) => own(envelope::leave(&channel, &member)),
-            Entry::Own(message) => own(message),
-            Entry::Heartbeat => own(envelope::heartbeat()),
-        }
-    }
-
-    /// The next message of the client; `None` once the connection has ended. While a request is being answered nothing
-    /// is received: who asks faster than it is answered waits.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    /// What the client sends next. While a request is being answered nothing is received: who asks faster than it is
+    /// answered waits.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let is_busy = self.request.is_some() || !self.answers.as_slice().is_empty();
-        if is_busy && self.stage == Stage::Open {
+        if is_busy && self.is_open() {
             let _ = pin!(self.ws.flush()).poll(cx);
             return Poll::Pending;
         }
-        pin!(self.ws.recv()).poll(cx).map(Result::unwrap_or_default)
+        if let Stage::Unheard(time) = &mut self.stage {
+            let _ = pin!(self.ws.flush()).poll(cx);
+            return time.as_mut().poll(cx).map(|()| Received::End);
+        }
+        let limits = &self.session.worker().hub.settings.limits;
+        poll_receive(&mut self.ws, &mut self.allowance, limits, cx)
     }
 
     fn handle_message(&mut self, message: &Message) {
-        if self.stage == Stage::Closing {
+        if !self.is_open() {
             return;
         }
         let worker = self.session.worker();
         count_received(worker, message);
-        if !self.allowance.admits(message.len(), &worker.hub.settings.limits) {
-            self.session.end(Code::Flooding.into());
-            return;
-        }
         match parse(message, self.format) {
             Ok(request) => self.request = Some(Box::pin(requests::answer(self.session.clone(), request))),
             Err(bad) => self.answers = vec![refuse(worker, &bad)].into_iter(),
         }
+    }
+
+    /// The client sends more than it may: it is told, and heard no further.
+    fn give_up(&mut self) {
+        self.session.end(Code::Flooding.into());
+        if self.is_open() {
+            self.start_close();
+        }
+        self.stage = Stage::Unheard(Box::pin(tokio::time::sleep(UNHEARD)));
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
     }
 
     /// The client does not read, so that what waits for it is not asked for: has the session ended meanwhile?
@@ -201,6 +220,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.session.close(departure);
     }
+}
+
+fn encode(entry: Entry) -> Next {
+    Next::Own(match entry {
+        Entry::Publication(publication) => return Next::Publication(publication),
+        Entry::Gap(channel, gap) => own(envelope::gap(&channel, &gap)),
+        Entry::Join(channel, member) => own(envelope::join(&channel, &member)),
+        Entry::Leave(channel, member) => own(envelope::leave(&channel, &member)),
+        Entry::Own(message) => own(message),
+        Entry::Heartbeat => own(envelope::heartbeat()),
+    })
+}
+
+/// The message that all connections of one format share.
+fn prepared<'a>(publication: &'a Publication, format: Format, worker: &Worker) -> &'a Prepared {
+    let known = match (format, &publication.data) {
+        (Format::Binary, Data::Binary(_)) => publication.binary.get(),
+        _ => publication.text.get(),
+    };
+    if let Some(known) = known {
+        return known;
+    }
+    let may_compress = worker.hub.settings.namespace(&publication.channel).compression;
+    let compress = if may_compress { Compress::Auto } else { Compress::Never };
+    let binary = match format {
+        Format::Binary => publication.binary_message(&worker.counters, compress),
+        Format::Json => None,
+    };
+    binary.unwrap_or_else(|| publication.text_message(&worker.counters, compress))
 }
 
 /// How a connection has ended, and the code that this counts as.

@@ -15,9 +15,12 @@ use crate::session::Departure;
 use crate::settings;
 use crate::worker::Worker;
 use bytes::Bytes;
-use sockeye::{CloseCode, Compress, Message, Prepared, Text, WebSocket};
-use std::future::Future;
+use sockeye::{CloseCode, Compress, Event, Message, Prepared, Text, WebSocket};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
 
@@ -25,6 +28,9 @@ use tracing::Instrument as _;
 pub(crate) const JSON: &str = "sockeye.json.v1";
 /// The subprotocol in which binary payloads are binary messages.
 pub(crate) const BINARY: &str = "sockeye.bin.v1";
+
+/// How long a flooder has to take its Close frame. It is not heard any more, and then its connection is dropped: 500 ms.
+const UNHEARD: Duration = Duration::from_millis(500);
 
 /// What the library is to bound: a message has room for any publication, however its JSON was written, and for any
 /// token. What is too large and fits is answered, and the connection goes on.
@@ -65,6 +71,12 @@ where
 }
 
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem: &Problem) {
+    if problem.code == Code::Flooding {
+        let _ = ws.start_close(CloseCode::new(problem.code.number()), &problem.message);
+        let _ = tokio::time::timeout(UNHEARD, ws.flush()).await;
+        tokio::time::sleep(UNHEARD).await;
+        return;
+    }
     // How it ends no longer matters, and the library's deadline bounds it.
     let _ = ws.close(CloseCode::new(problem.code.number()), &problem.message).await;
 }
@@ -130,11 +142,13 @@ where
     let limits = &worker.hub.settings.limits;
     let token = async {
         loop {
-            let Ok(Some(message)) = ws.recv().await else { return Err(None) };
+            let message = match poll_fn(|cx| poll_receive(ws, allowance, limits, cx)).await {
+                Received::Message(message) => message,
+                Received::Control => continue,
+                Received::TooMuch => return Err(Some(Code::Flooding.into())),
+                Received::End => return Err(None),
+            };
             count_received(worker, &message);
-            if !allowance.admits(message.len(), limits) {
-                return Err(Some(Code::Flooding.into()));
-            }
             let problem = match parse(&message, Format::Json) {
                 Ok(Request { id, ask: Asked::Token { token } }) => {
                     let identity = worker.hub.authority.verify(&token).map_err(Some)?;
@@ -150,9 +164,45 @@ where
             }
         }
     };
-    tokio::time::timeout(limits.token_wait, token)
-        .await
-        .unwrap_or_else(|_| Err(Some(Code::TokenRequired.into())))
+    tokio::select! {
+        biased;
+        () = worker.hub.until_draining() => Err(Some(Code::Draining.into())),
+        token = token => token,
+        () = tokio::time::sleep(limits.token_wait) => Err(Some(Code::TokenRequired.into())),
+    }
+}
+
+/// What has come of a client.
+enum Received {
+    Message(Message),
+    /// A control frame, which the library has dealt with.
+    Control,
+    /// More than it may send.
+    TooMuch,
+    /// Nothing any more.
+    End,
+}
+
+fn poll_receive<S>(
+    ws: &mut WebSocket<S>,
+    allowance: &mut Allowance,
+    limits: &settings::Limits,
+    cx: &mut Context<'_>,
+) -> Poll<Received>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let event = pin!(ws.next_event()).poll(cx);
+    let len = if let Poll::Ready(Ok(Some(Event::Message(message)))) = &event { message.len() } else { 0 };
+    // Also where it is pending: fragments come without an event.
+    if !allowance.admits(ws.stats().received.frames, len, limits) {
+        return Poll::Ready(Received::TooMuch);
+    }
+    event.map(|event| match event {
+        Ok(Some(Event::Message(message))) => Received::Message(message),
+        Ok(Some(_)) => Received::Control,
+        Ok(None) | Err(_) => Received::End,
+    })
 }
 
 fn parse(message: &Message, format: Format) -> Result<Request, BadRequest> {

@@ -1,10 +1,12 @@
 mod budget;
 mod delayed;
+mod failing;
 mod history;
 mod model;
 mod oracle;
 
 pub(crate) use delayed::Delayed;
+pub(crate) use failing::Failing;
 
 use super::*;
 use crate::broker::{Drained, Retention, contract};
