@@ -1,5 +1,5 @@
-//! Who was disconnected for good: a poll has no connection to cut, and an `EventSource` connects again by itself, so for a
-//! while they are refused instead.
+//! Who was disconnected for good: a poll has no connection to cut, so for a while a client that comes back is refused
+//! instead. Who comes anew, such as after another login, is not.
 
 use crate::worker::Target;
 use std::collections::HashMap;
@@ -44,14 +44,14 @@ impl Banished {
         names.remove(name);
     }
 
-    /// Whether this client of this user is refused.
-    pub(super) fn has(&self, client: Option<&str>, user: Option<&str>) -> bool {
+    /// Whether this client of this user, which was here before, is refused.
+    pub(super) fn has(&self, client: &str, user: Option<&str>) -> bool {
         let now = Instant::now();
         let until = self.lock();
         let is_among = |names: &HashMap<Box<str>, Instant>, name: Option<&str>| {
             name.and_then(|name| names.get(name)).is_some_and(|until| *until > now)
         };
-        is_among(&until.clients, client) || is_among(&until.users, user)
+        is_among(&until.clients, Some(client)) || is_among(&until.users, user)
     }
 
     fn lock(&self) -> MutexGuard<'_, Until> {
@@ -82,9 +82,9 @@ mod tests {
         for n in 0..=Banished::CAPACITY {
             banished.add(&user(&n));
         }
-        let has = |n: usize| banished.has(None, Some(&n.to_string()));
+        let has = |n: usize| banished.has("", Some(&n.to_string()));
         assert!(has(Banished::CAPACITY - 1) && !has(Banished::CAPACITY));
-        assert!(!banished.has(Some("1"), None));
+        assert!(!banished.has("1", None));
         tokio::time::advance(Banished::TIME).await;
         assert!(!has(0));
         banished.add(&user("a"));

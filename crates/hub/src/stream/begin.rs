@@ -1,7 +1,6 @@
 //! How every stream begins: who asks, which channels it has, from where on.
 
 use super::ask::{Ask, Beginning};
-use crate::auth::ClientId;
 use crate::broker::Since;
 use crate::channel::Channel;
 use crate::code::{Code, Problem, Then};
@@ -46,11 +45,12 @@ pub(super) fn identify(worker: &Worker, token: Option<&str>) -> Result<Identity,
 
 /// Refuses who was disconnected for good a short while ago.
 pub(super) fn admit(worker: &Worker, ask: &Ask, identity: &Identity) -> Result<(), Problem> {
-    let client = ask.client.as_ref().map(ClientId::id);
-    if worker.hub.banished.has(client, identity.user.as_deref()) {
-        return Err(refused(worker, Code::Disconnected));
+    match &ask.client {
+        Some(client) if worker.hub.banished.has(client.id(), identity.user.as_deref()) => {
+            Err(refused(worker, Code::Disconnected))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The channels that a stream has: those asked for, then those that the token grants.

@@ -83,28 +83,28 @@ async fn who_is_to_come_back_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_is_refused_on_every_transport() {
+async fn a_users_clients_are_refused_on_every_transport_but_new_ones_are_not() {
     serving(guarded, async |worker| {
         let (alice, bob) = (token("alice", &["a"], 600), token("bob", &["a"], 600));
         let gone = Target::User("alice".into());
         let mut events = Events::connect(&worker, &format!("token={alice}")).await;
-        events.next().await;
+        let id = events.next().await.unwrap().data["client"].as_str().unwrap().to_owned();
         assert_eq!(worker.hub.disconnect(gone, Code::Disconnected.into()).await, 1);
         assert_eq!(events.next().await.unwrap().data["code"], 4100);
         // An `EventSource` connects again after whatever a stream says, but not soon after this.
         assert!(events.retry.unwrap() >= Duration::from_hours(24));
-        assert_eq!(sse(&worker, &format!("token={alice}")).await, 403);
-        assert_eq!(get(&worker, &format!("token={alice}")).await.0, 403);
-        assert_eq!(Client::connect(&worker, &format!("token={alice}")).await.closed().await, (4100, vec![]));
-        let mut late = Client::connect(&worker, "").await;
+        let back = format!("client={id}&token={alice}");
+        assert_eq!((sse(&worker, &back).await, get(&worker, &back).await.0), (403, 403));
+        assert_eq!(Client::connect(&worker, &back).await.closed().await, (4100, vec![]));
+        let mut late = Client::connect(&worker, &format!("client={id}")).await;
         late.say(serde_json::json!({ "type": "token", "token": alice })).await;
         assert_eq!(late.closed().await, (4100, vec![]));
-        assert_eq!(
-            (sse(&worker, &format!("token={bob}")).await, worker.counters.ended(Code::Disconnected).value()),
-            (200, 5)
-        );
+        assert_eq!(worker.counters.ended(Code::Disconnected).value(), 5);
+        for welcome in [format!("token={alice}"), format!("client={id}&token={bob}")] {
+            assert_eq!(sse(&worker, &welcome).await, 200);
+        }
         sleep(Duration::from_secs(121)).await;
-        assert_eq!(sse(&worker, &format!("token={alice}")).await, 200);
+        assert_eq!(sse(&worker, &back).await, 200);
     })
     .await;
 }

@@ -52,7 +52,7 @@ fn close_code(mut frames: &[u8]) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn floods_of_control_frames_and_fragments_cost_nothing() {
+async fn floods_of_control_frames_and_fragments_are_ended() {
     let server = serve(|_| {});
     let mut other = sockeye::connect(&server.url("/stream?channel=a")).await.unwrap();
     next(&mut other).await;
@@ -60,7 +60,8 @@ async fn floods_of_control_frames_and_fragments_cost_nothing() {
     let pongs = frame(PONG, b"x").repeat(50_000);
     let fragments = [frame(TEXT, b""), frame(CONTINUED, b"").repeat(50_000)].concat();
     for (name, frames) in [("pings", pings), ("pongs", pongs), ("fragments", fragments)] {
-        assert_eq!(flood(&server, &frames).await, Some(1000), "{name}");
+        let code = flood(&server, &frames).await;
+        assert!(matches!(code, Some(4005) | None), "{name}: {code:?}"); // the reset may overtake the close
         server.publish("a", "1").await;
         assert_eq!(next(&mut other).await["data"], 1, "{name}");
     }
