@@ -139,7 +139,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// New connections and streams per second and address; as many again at once. Default 200.
     pub handshakes_per_second: u32,
-    /// Messages per second that a client may send; as many again at once. Default 100.
+    /// Messages per second that a client may send, every frame counted, control frames too; as many again at once.
+    /// Default 100.
     pub messages_per_second: u32,
     /// Bytes per second that a client may send; as many again at once. Default 1 MiB.
     pub bytes_per_second: u32,

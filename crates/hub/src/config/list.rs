@@ -127,9 +127,11 @@ const LIMITS: &[Setting] = &[
     setting("limits.handshakes_per_second", "New connections and streams per second and address", |d| {
         Slot::Count(&mut d.settings.limits.handshakes_per_second)
     }),
-    setting("limits.messages_per_second", "Messages per second that a client may send", |d| {
-        Slot::Count(&mut d.settings.limits.messages_per_second)
-    }),
+    setting(
+        "limits.messages_per_second",
+        "Messages per second that a client may send, every frame counted",
+        |d| Slot::Count(&mut d.settings.limits.messages_per_second),
+    ),
     setting("limits.bytes_per_second", "Bytes per second that a client may send", |d| {
         Slot::Size(&mut d.settings.limits.bytes_per_second)
     }),
