@@ -244,7 +244,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection<TcpStream>>() <= 448, "{}", size_of::<Connection<TcpStream>>());
+        // Beside the library's, which is larger with its feature `tracing`.
+        let own = size_of::<Connection<TcpStream>>() - size_of::<WebSocket<TcpStream>>();
+        assert!(own <= 136, "{own}");
         let worker = Worker::new(hub());
         let running = |ws: WebSocket<DuplexStream>| {
             let ask = Ask::parse(&worker.hub, &"/stream".parse().unwrap(), &HeaderMap::new()).unwrap();
