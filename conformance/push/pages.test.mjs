@@ -109,8 +109,8 @@ test('a page that the server has ended says so and offers a reload', TIMEOUT, as
 
 test('a message that fails stays in its room and can be sent again', TIMEOUT, async () => {
     const [alice, bob] = await tabs(server.url, 'refused', ['poll', 'poll']);
-    const refusal = { type: 'error', code: 4307, name: 'rate_limited', message: 'too many' };
-    await alice.route('**/publish?*', (route) => route.fulfill({ status: 429, json: refusal }));
+    const refusal = { type: 'error', code: 4305, name: 'too_large', message: 'too much' };
+    await alice.route('**/publish?*', (route) => route.fulfill({ status: 413, json: refusal }));
     await say(alice, 'once more');
     await alice.fill('#room-name', 'elsewhere');
     await alice.press('#room-name', 'Enter');
@@ -118,7 +118,7 @@ test('a message that fails stays in its room and can be sent again', TIMEOUT, as
     assert.deepEqual(await said(alice), []);
     await alice.unroute('**/publish?*');
     await alice.click('#rooms button:has-text("refused")');
-    assert.match(await statusOf(alice, 'once more'), /^Not sent: too many/);
+    assert.match(await statusOf(alice, 'once more'), /^Not sent: too much/);
     await alice.screenshot({ path: join(pictures, 'chat-not-sent.png') });
     await alice.click('text=Send again');
     await shows(bob, 'once more');
