@@ -158,6 +158,9 @@ export interface TransportEvent extends Event {
   readonly delay: number;
 }
 
+/** As everywhere in the browser: a function, or an object that has one. */
+export type Listener<E extends Event> = ((event: E) => void) | { handleEvent(event: E): void };
+
 export interface SubscriptionEvents {
   message: MessageEvent;
   gap: GapEvent;
@@ -183,7 +186,13 @@ export class Subscription extends EventTarget {
   /** Ends it; with the last one of a channel the channel is left. */
   unsubscribe(): void;
   addEventListener<K extends keyof SubscriptionEvents>(
-    type: K, listener: (event: SubscriptionEvents[K]) => void, options?: AddEventListenerOptions | boolean): void;
+    type: K, listener: Listener<SubscriptionEvents[K]> | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
+  removeEventListener<K extends keyof SubscriptionEvents>(
+    type: K, listener: Listener<SubscriptionEvents[K]> | null, options?: EventListenerOptions | boolean): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: EventListenerOptions | boolean): void;
 }
 
 /** Why a request or the connection failed. */
@@ -239,7 +248,13 @@ export class Sockeye extends EventTarget {
   ontransport: ((this: Sockeye, event: TransportEvent) => void) | null;
 
   addEventListener<K extends keyof SockeyeEvents>(
-    type: K, listener: (event: SockeyeEvents[K]) => void, options?: AddEventListenerOptions | boolean): void;
+    type: K, listener: Listener<SockeyeEvents[K]> | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
+  removeEventListener<K extends keyof SockeyeEvents>(
+    type: K, listener: Listener<SockeyeEvents[K]> | null, options?: EventListenerOptions | boolean): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: EventListenerOptions | boolean): void;
 
   /** Follows a channel; a name that is none is a `SyntaxError`. `since` counts for the first subscription of a channel; a further one shares it. */
   subscribe<T = any>(
