@@ -1,27 +1,19 @@
-// The browser client of the Sockeye push server. It speaks docs/protocol.md; README.md says how it is used.
-//
-//   Sockeye      what a page holds: channels, events, the rules of the browser's WebSocket
-//   Positions    how far the client has read, by channel
-//
-// The connection beneath is in sockeye-connection.js.
-//
-// A link's `channels` says how a channel stands on it: asked, on, refused, leaving (to be left), left. What comes for one
-// that is asked, leaving or left belongs to an earlier subscription and is dropped.
+// What a page holds: sockeye.d.ts. How it works: README.md.
 
-import { Connection, GONE, Requests, SockeyeError, fail } from './sockeye-connection.js';
+import { Connection, GONE, LINKS, Requests, SockeyeError, fail } from './sockeye-connection.js';
 
 export { SockeyeError };
 
 const STATES = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 const { CONNECTING, OPEN, CLOSING, CLOSED } = STATES;
 const DEFAULTS = {
-  since: 'now', transports: ['websocket', 'sse', 'long_poll', 'poll'], binaryType: 'blob', timeout: 5000, requestTimeout: 30000,
+  since: 'now', transports: Object.keys(LINKS), binaryType: 'blob', timeout: 5000, requestTimeout: 30000,
   minDelay: 1000, maxDelay: 30000, climbDelay: 30000, pingInterval: 20000, wait: 25, interval: 3000,
+  window: globalThis, random: Math.random,
+  clock: { now: Date.now, setTimeout: setTimeout.bind(), clearTimeout: clearTimeout.bind() },
 };
-/** Channels in a WebSocket's URL, which proxies want short; further ones are subscribed by message. */
 const URL_CHANNELS = 8;
-/** Channels that are subscribed by message at once, and each second: fewer messages than a server takes. */
-const BURST = 60;
+const SUBSCRIBED_PER_SECOND = 60;
 
 export class Subscription extends EventTarget {
   constructor(channel, unsubscribe) {
@@ -36,14 +28,11 @@ export class Sockeye extends EventTarget {
   #connection;
   #requests;
   #positions = new Positions();
-  // Channel -> its subscriptions.
   #topics = new Map();
-  // Unsubscribed channels, which the token may grant all the same.
+  // Unsubscribed, which the token may grant all the same.
   #left = new Set();
   #state = CONNECTING;
-  // The transport that the last event named.
   #shown;
-  // Bytes given to `send` after the end.
   #dropped = 0;
   #on = {};
 
@@ -63,7 +52,7 @@ export class Sockeye extends EventTarget {
     }
   }
 
-  constructor(url = '/stream', options = {}) {
+  constructor(url = '/stream', options) {
     super();
     this.#settings = settingsOf(url, options);
     this.binaryType = this.#settings.binaryType;
@@ -108,7 +97,7 @@ export class Sockeye extends EventTarget {
   }
 
   get cursor() {
-    return this.#positions.cursor(() => true);
+    return this.#positions.cursor();
   }
 
   get rtt() {
@@ -116,11 +105,11 @@ export class Sockeye extends EventTarget {
   }
 
   get bufferedAmount() {
-    return this.#dropped + this.#requests.bytes + (this.#connection.link?.bufferedAmount ?? 0);
+    return this.#dropped + this.#requests.bytes + (this.#connection.link?.socket?.bufferedAmount ?? 0);
   }
 
   subscribe(channel, handler, { since = this.#settings.since } = {}) {
-    if (this.#state > OPEN) fail('InvalidStateError', 'the client is closed');
+    if (this.#state > OPEN) fail('InvalidStateError', GONE.message);
     if (!/^[\w\-.:/@#$!+=%]{1,255}$/.test(channel)) fail('SyntaxError', `'${channel}' is no channel's name`);
     const subscription = new Subscription(channel, (one) => this.#leave(one));
     if (handler) subscription.addEventListener('message', (event) => handler(event));
@@ -164,18 +153,14 @@ export class Sockeye extends EventTarget {
   }
 
   close(code, reason = '') {
-    if (code !== undefined && code !== 1000 && !(code >= 3000 && code < 5000)) {
-      fail('InvalidAccessError', 'a close code is 1000 or 3000 to 4999');
-    }
+    if (!/^(undefined|1000|[34]\d{3})$/.test(code)) fail('InvalidAccessError', 'a close code is 1000 or 3000 to 4999');
     if (sizeOf(reason) > 123) fail('SyntaxError', 'the reason is too long');
     if (this.#state > OPEN) return;
-    const wasOpen = this.#state === OPEN;
     this.#requests.pump(Infinity);
     this.#state = CLOSING;
-    this.#connection.close(code, reason).then((end) => this.#end(wasOpen ? end : {}));
+    this.#connection.close(code, reason).then((end) => this.#end(end));
   }
 
-  /** Gives the link the channels that the page follows, once the page's task is done. */
   #sync() {
     queueMicrotask(() => {
       const { link } = this.#connection;
@@ -186,24 +171,23 @@ export class Sockeye extends EventTarget {
   }
 
   #align(link) {
-    const isLeaving = (channel) => link.channels.get(channel) === 'leaving';
-    const leaving = [...link.channels.keys()].filter(isLeaving);
-    const isMissing = (channel) => !['asked', 'on', 'refused'].includes(link.channels.get(channel));
-    const missing = [...this.#topics.keys()].filter(isMissing).slice(0, BURST);
+    const { channels } = link;
+    const leaving = [...channels.keys()].filter((channel) => channels.get(channel) === 'leaving');
+    const isMissing = (channel) => [undefined, 'leaving', 'left'].includes(channels.get(channel));
+    const missing = [...this.#topics.keys()].filter(isMissing).slice(0, SUBSCRIBED_PER_SECOND);
     if (!link.send) {
       if (leaving.length || missing.length) this.#connection.open(link.name);
       return;
     }
     for (const channel of leaving) {
       link.send({ type: 'unsubscribe', channel });
-      link.channels.set(channel, 'left');
+      channels.set(channel, 'left');
     }
     for (const channel of missing) {
       const since = this.#positions.cursor((name) => name === channel) || 'now';
-      link.asked.set(channel, link.send({ type: 'subscribe', channel, since }));
-      link.channels.set(channel, 'asked');
+      channels.set(channel, link.send({ type: 'subscribe', channel, since }));
     }
-    if (missing.length === BURST) this.#settings.clock.setTimeout(() => this.#sync(), 1000);
+    if (missing.length === SUBSCRIBED_PER_SECOND) this.#settings.clock.setTimeout(() => this.#sync(), 1000);
   }
 
   #leave(subscription) {
@@ -217,7 +201,6 @@ export class Sockeye extends EventTarget {
     this.#sync();
   }
 
-  /** What a new link asks for. */
   #ask(name) {
     const channels = [...this.#topics.keys()].slice(0, name === 'websocket' ? URL_CHANNELS : undefined);
     const since = this.#positions.cursor((channel) => channels.includes(channel) || !this.#topics.has(channel));
@@ -263,7 +246,6 @@ export class Sockeye extends EventTarget {
     this.#emit(type, { ...fields, origin: this.#settings.url.origin, lastEventId: fields.position }, fields.channel);
   }
 
-  /** Tells of a gap, without what an earlier link has brought. */
   #gap({ type, ...gap }) {
     const before = this.#positions.get(gap.channel);
     if (!this.#positions.advance(gap.position)) return;
@@ -273,25 +255,23 @@ export class Sockeye extends EventTarget {
     this.#emit(type, gap, gap.channel);
   }
 
-  #subscribed(link, { id, channel, position }) {
-    if (link.asked.get(channel) !== id || link.channels.get(channel) !== 'asked') return;
-    link.channels.set(channel, 'on');
-    this.#settle(position, () => true);
+  #subscribed({ channels }, { id, channel, position }) {
+    if (!id || channels.get(channel) !== id) return;
+    channels.set(channel, 'on');
+    this.#settle(position);
   }
 
-  /** Notes where channels start that have no position yet. */
-  #settle(cursor, isWanted) {
+  #settle(cursor, isWanted = () => true) {
     this.#positions.merge(cursor, (channel) => isWanted(channel) && !this.#positions.has(channel));
   }
 
-  #failed(link, { code, name, message, channel }) {
-    // It was to be left anyway.
+  #failed({ channels }, error) {
+    const { code, channel } = error;
     if (code === 4309) return;
-    if (link.channels.has(channel)) link.channels.set(channel, code === 4310 ? 'on' : 'refused');
-    if (code !== 4310) this.#emit('error', { error: new SockeyeError({ code, name, reason: message, channel }) }, channel);
+    if (channels.has(channel)) channels.set(channel, code === 4310 ? 'on' : 'refused');
+    if (code !== 4310) this.#emit('error', { error: new SockeyeError(error) }, channel);
   }
 
-  /** The message with its payload as the page wants it. */
   #decoded({ b64, bytes, ...message }) {
     if (b64 !== undefined) bytes = Uint8Array.from(atob(b64), (char) => char.charCodeAt(0));
     if (bytes) message.data = this.binaryType === 'blob' ? new Blob([bytes], { type: message.meta.type }) : bytes.buffer;
@@ -303,17 +283,17 @@ export class Sockeye extends EventTarget {
     return this.#requests.add(head, body);
   }
 
-  #show(transport, { code = 0, reason = '' } = {}, delay = 0) {
+  #show(transport, { code = 0, message: reason = '' } = {}, delay = 0) {
     if (transport && transport === this.#shown) return;
     this.#shown = transport;
     this.#emit('transport', { transport, code, reason, delay });
   }
 
-  #end({ code = 1006, reason = '', clean = false }) {
+  #end({ code = 1006, message = '', clean = false } = {}) {
     this.#state = CLOSED;
     this.#requests.stop();
-    if (!clean) this.#emit('error', { error: new SockeyeError({ name: 'closed', reason }) });
-    this.#emit('close', { code, reason, wasClean: clean });
+    if (!clean) this.#emit('error', { error: new SockeyeError({ name: 'closed', message }) });
+    this.#emit('close', { code, reason: message, wasClean: clean });
   }
 
   #emit(type, fields, channel) {
@@ -326,11 +306,10 @@ export class Sockeye extends EventTarget {
 }
 
 class Positions extends Map {
-  cursor(isWanted) {
+  cursor(isWanted = () => true) {
     return [...this.values()].filter(({ channel }) => isWanted(channel)).map(({ text }) => text).join();
   }
 
-  /** Moves to a position; false if it has been read already. */
   advance(position) {
     const [place] = placesOf(position);
     const last = this.get(place.channel);
@@ -344,7 +323,6 @@ class Positions extends Map {
   }
 }
 
-/** The positions of a cursor; none of `start` and `now`. */
 function placesOf(cursor = '') {
   return cursor.split(',').filter((text) => !/^(start|now)?$/.test(text)).map((text) => {
     const [, channel, epoch, offset] = /^([^~]+)~(\w+)\.(\d+)$/.exec(text) ?? fail('SyntaxError', `'${text}' is no position`);
@@ -353,23 +331,12 @@ function placesOf(cursor = '') {
 }
 
 function settingsOf(url, options) {
-  const { WebSocket, fetch } = globalThis;
-  const settings = { ...DEFAULTS, WebSocket, fetch, window: globalThis, random: Math.random, clock: systemClock, ...options };
-  settings.url = urlOf(url, settings.window);
-  return settings;
-}
-
-const systemClock = {
-  now: Date.now,
-  setTimeout: setTimeout.bind(globalThis),
-  clearTimeout: clearTimeout.bind(globalThis),
-};
-
-function urlOf(url, { document, location }) {
+  const settings = { ...DEFAULTS, WebSocket: globalThis.WebSocket, fetch, ...options };
+  const { document, location } = settings.window;
   const base = document?.baseURI ?? location?.href;
-  const href = URL.canParse(url, base) ? new URL(url, base).href : '';
-  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no http or ws URL, or has a fragment`);
-  return new URL(href.replace(/^ws/, 'http'));
+  const href = URL.canParse(url, base) && new URL(url, base).href;
+  if (!/^(http|ws)s?:[^#]*$/.test(href)) fail('SyntaxError', `'${url}' is no http or ws URL without fragment`);
+  return { ...settings, url: new URL(href.replace(/^ws/, 'http')) };
 }
 
 function isBinary(data) {
@@ -380,8 +347,6 @@ function sizeOf(text) {
   return new Blob([text]).size;
 }
 
-/** A copy of the payload as it is now: { text } of JSON, and { plain } what HTTP sends, { bytes }, or a { blob } whose bytes
- * come later; and its size and type. */
 function bodyOf(data, type) {
   if (data instanceof Blob) return { blob: data, size: data.size, type: (type ?? data.type) || undefined };
   if (isBinary(data)) {
@@ -396,7 +361,7 @@ function bodyOf(data, type) {
   return { text, plain: isText ? data : text, size: sizeOf(text), type };
 }
 
-/** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
+// `crypto.randomUUID` is missing on pages without TLS.
 function newKey() {
   return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

@@ -10,7 +10,7 @@ const read = (name) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf
 const modules = ['sockeye.js', 'sockeye-connection.js'];
 const types = read('sockeye.d.ts');
 
-/** The module without comments and indentation, each line where it was. */
+/** The module as the server sends it: without comments and indentation, each line where it was. */
 function bare(source) {
   return source.split('\n').map((line) => line.trim()).map((line) => (/^(\/\/|\/\*\*|\* |\*\/)/.test(line) ? '' : line)).join('\n');
 }
@@ -23,10 +23,10 @@ function declared(name) {
   return new Set(lines.map((line) => /^ {2}(?:private |readonly )*(\w+)/.exec(line)[1]));
 }
 
-test('without comments and indentation the modules have under 10 kB together, compressed', () => {
-  const sizes = modules.map((name) => gzipSync(bare(read(name)), { level: 9 }).length);
-  const total = sizes.reduce((sum, size) => sum + size);
-  assert.ok(total < 10000, `${total} bytes`);
+// As `cat js/sockeye.js js/sockeye-connection.js | gzip -9 | wc -c` counts.
+test('the modules as they stand have under 10 kB together, compressed', () => {
+  const { length } = gzipSync(modules.map(read).join(''), { level: 9 });
+  assert.ok(length < 10000, `${length} bytes`);
 });
 
 test('without comments and indentation they are the same program', async () => {
