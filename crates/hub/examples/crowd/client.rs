@@ -5,6 +5,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use sockeye::Message;
+use sockeye::client::Client;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -20,6 +22,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     WebSocket,
+    /// A WebSocket to which binary publications come as binary messages.
+    Binary,
     Sse,
     LongPoll,
     Poll,
@@ -40,7 +44,8 @@ impl Connection {
     pub(crate) async fn run(self, transport: Transport, permits: Arc<Semaphore>) {
         let permit = permits.acquire_owned().await.ok();
         let outcome = match transport {
-            Transport::WebSocket => self.websocket(permit).await,
+            Transport::WebSocket => self.websocket("sockeye.json.v1", permit).await,
+            Transport::Binary => self.websocket("sockeye.bin.v1", permit).await,
             Transport::Sse => self.sse(permit).await,
             Transport::LongPoll => self.polls("&wait=20", Duration::ZERO, permit).await,
             Transport::Poll => self.polls("", POLL_INTERVAL, permit).await,
@@ -51,14 +56,17 @@ impl Connection {
         self.bell.notify_one();
     }
 
-    async fn websocket(&self, permit: Option<OwnedSemaphorePermit>) -> Result<(), Fault> {
-        let mut ws =
-            sockeye::connect(&format!("{}{}", self.url.replacen("http", "ws", 1), self.target(""))).await?;
+    async fn websocket(&self, subprotocol: &str, permit: Option<OwnedSemaphorePermit>) -> Result<(), Fault> {
+        let url = format!("{}{}", self.url.replacen("http", "ws", 1), self.target(""));
+        let mut ws = Client::new(&url)?.subprotocol(subprotocol).connect().await?;
         let mut permit = permit;
         while let Some(message) = ws.recv().await? {
             permit.take();
-            let goes_on = self.take(message.as_text().ok_or("a binary message")?);
-            if !goes_on {
+            let text = match &message {
+                Message::Text(text) => text,
+                Message::Binary(frame) => header(frame).ok_or("a binary message without a header")?,
+            };
+            if !self.take(text) {
                 return Ok(());
             }
         }
@@ -143,12 +151,19 @@ impl Connection {
     }
 }
 
+/// The header of a binary message: docs/protocol.md, section 5.
+fn header(frame: &[u8]) -> Option<&str> {
+    let (length, rest) = frame.split_first_chunk()?;
+    std::str::from_utf8(rest.get(..u16::from_be_bytes(*length).into())?).ok()
+}
+
 impl FromStr for Transport {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "websocket" => Ok(Self::WebSocket),
+            "binary" => Ok(Self::Binary),
             "sse" => Ok(Self::Sse),
             "long_poll" => Ok(Self::LongPoll),
             "poll" => Ok(Self::Poll),
@@ -161,6 +176,7 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WebSocket => "websocket",
+            Self::Binary => "binary",
             Self::Sse => "sse",
             Self::LongPoll => "long_poll",
             Self::Poll => "poll",

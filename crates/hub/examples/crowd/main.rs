@@ -1,13 +1,15 @@
 //! Thousands of clients of a push server in one process, on all transports, each of which checks what it gets: that
 //! every publication of its channel comes once and in order. For tests of a server in another process.
 //!
-//! `crowd URL CLIENTS` with one count per transport, such as `crowd http://127.0.0.1:8000 websocket=1000 poll=10`.
+//! `crowd URL CLIENTS` with one count per transport, such as `crowd http://127.0.0.1:8000 websocket=1000 poll=10`; the
+//! transports are `websocket`, `binary` (a WebSocket under `sockeye.bin.v1`), `sse`, `long_poll` and `poll`.
 //! It obeys lines on standard input, and answers each with one line of JSON:
 //!
 //! | line | waits until | answers |
 //! |---|---|---|
 //! | (at the start) | every client is connected | `{"event":"open","clients":N}` |
 //! | `reach POSITION…` | every client has what stands at the position of its channel | `{"event":"reached","messages":N}` |
+//! | `lag` | (at once) | `{"event":"lag","milliseconds":N}`: from when the server took a publication until a client had it, at most |
 //! | `end` | every client was sent away | `{"event":"ended","codes":{"4000":N}}` |
 //! | `resume URL` | every client has connected again with its old cursor, and was told of a gap | `{"event":"resumed","gaps":N}` |
 //!
@@ -75,6 +77,7 @@ async fn run(arguments: Vec<String>) -> Result<(), String> {
         let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let answer = match command {
             "reach" => crowd.reach(rest).await?,
+            "lag" => crowd.lag(),
             "end" => crowd.end().await?,
             "resume" => crowd.resume(rest).await?,
             other => return Err(format!("{other} is not a command")),
@@ -111,6 +114,11 @@ impl Crowd {
         .await?;
         let messages: u64 = self.records.iter().map(|(_, record)| record.borrow().messages).sum();
         Ok(serde_json::json!({"event": "reached", "messages": messages}))
+    }
+
+    fn lag(&self) -> serde_json::Value {
+        let worst = self.records.iter().map(|(_, record)| record.borrow().lag).max();
+        serde_json::json!({"event": "lag", "milliseconds": worst})
     }
 
     async fn end(&self) -> Result<serde_json::Value, String> {

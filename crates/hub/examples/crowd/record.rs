@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use sockeye_hub::position::{Cursor, Position};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What one client has seen.
 #[derive(Debug, Default)]
@@ -10,6 +11,8 @@ pub(crate) struct Record {
     pub(crate) client: String,
     pub(crate) messages: u64,
     pub(crate) gaps: u64,
+    /// Milliseconds from when the server took a publication until it came here, at most.
+    pub(crate) lag: u64,
     /// The code with which it was sent away.
     pub(crate) end: Option<u16>,
     /// The first thing that was wrong.
@@ -26,8 +29,15 @@ pub(crate) struct Told {
     position: Option<String>,
     from: Option<u64>,
     code: Option<u16>,
+    retry: Option<u64>,
+    meta: Option<Meta>,
     #[serde(default)]
     messages: Vec<Told>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Meta {
+    time: u64,
 }
 
 impl Record {
@@ -68,7 +78,7 @@ impl Record {
             "batch" => self.batch(told),
             "message" => self.message(&told),
             "gap" => self.gap(&told),
-            "close" => self.end = told.code,
+            "close" => self.close(&told),
             "heartbeat" => {}
             _ => self.fail(format!("unexpected: {told:?}")),
         }
@@ -97,6 +107,8 @@ impl Record {
 
     fn message(&mut self, told: &Told) {
         self.messages += 1;
+        let taken = told.meta.as_ref().map_or(0, |meta| meta.time);
+        self.lag = self.lag.max(now_ms().saturating_sub(taken));
         let Some(position) = self.position(told) else { return };
         let expected = self.cursor.get(&position.channel).map(|(epoch, offset)| (epoch, offset + 1));
         if expected.is_some_and(|expected| expected != (position.epoch, position.offset)) {
@@ -116,6 +128,14 @@ impl Record {
         self.cursor.merge(position);
     }
 
+    /// Only event streams and batches have it; who is sent away is told when to come back.
+    fn close(&mut self, told: &Told) {
+        self.end = told.code;
+        if told.retry.is_none() {
+            self.fail(format!("a close without `retry`: {told:?}"));
+        }
+    }
+
     fn position(&mut self, told: &Told) -> Option<Position> {
         let position = told.position.as_deref().and_then(|position| position.parse().ok());
         if position.is_none() {
@@ -130,4 +150,10 @@ impl Record {
             other => self.fail(format!("not a cursor: {other:?}")),
         }
     }
+}
+
+/// As the server counts: milliseconds since 1970.
+fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
