@@ -1,6 +1,6 @@
 // Connections are cut at random, clients move between transports, the server is stopped and killed, while 10,000
 // messages are published to 20 channels. Every client's record must have every message once and in order, or be told
-// which ones it lacks.
+// which ones it lacks. The clients are the smallest that the protocol allows, or `sockeye.js`.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -8,9 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import { Sockeye } from '../../js/sockeye.js';
 import { breaker } from './breaker.mjs';
 import { follow, publish, TRANSPORTS } from './clients.mjs';
 import { pick, randomOf } from './random.mjs';
+import { Log, Record } from './records.mjs';
 import { freePort, serve } from './server.mjs';
 
 const TIMEOUT = { timeout: 300_000 };
@@ -27,20 +30,34 @@ const RESTARTS = [
     { signal: 'SIGKILL', isBusy: true },
 ];
 
+/** Each with the seeds of the runs in which connections are cut, and of those in which the server ends, too. */
+const KINDS = [
+    { kind: 'the smallest clients', connect: keepFollowing, cuts: [1, 2, 3], ends: [4, 5, 6] },
+    { kind: 'sockeye.js', connect: keepClient, cuts: [7], ends: [8] },
+];
+
 for (const [history, size] of [['as long as the run', MESSAGES], ['small', 5]]) {
-    for (const seed of [1, 2, 3]) {
-        test(`history ${history}, connections cut, seed ${seed}`, TIMEOUT, () => run({ seed, size, restarts: [] }));
-    }
-    for (const seed of [4, 5, 6]) {
-        test(`history ${history}, the server stopped and killed, seed ${seed}`, TIMEOUT, () => {
-            const random = randomOf(seed);
-            const restarts = [...RESTARTS].sort(() => random() - 0.5);
-            return run({ seed, size, restarts });
-        });
+    for (const { kind, connect, cuts, ends } of KINDS) {
+        for (const seed of cuts) {
+            test(`${kind}, history ${history}, connections cut, seed ${seed}`, TIMEOUT, () => {
+                return run({ seed, size, connect, restarts: [] });
+            });
+        }
+        for (const seed of ends) {
+            test(`${kind}, history ${history}, the server stopped and killed, seed ${seed}`, TIMEOUT, () => {
+                const random = randomOf(seed);
+                const restarts = [...RESTARTS].sort(() => random() - 0.5);
+                return run({ seed, size, connect, restarts });
+            });
+        }
     }
 }
 
-async function run({ seed, size, restarts }) {
+test('sockeye.js publishes each message once, however often its connections are cut', TIMEOUT, async () => {
+    await run({ seed: 9, size: MESSAGES, connect: keepClient, restarts: [], publisher: sockeyePublisher });
+});
+
+async function run({ seed, size, connect, restarts, publisher = directPublisher }) {
     const random = randomOf(seed);
     const home = await mkdtemp(join(tmpdir(), 'sockeye-recovery-'));
     const setup = { port: await freePort(), options: ['--config', join(home, 'sockeye.toml'), '--drain', '1s'] };
@@ -54,16 +71,17 @@ async function run({ seed, size, restarts }) {
     let server = await serve(setup);
     const relay = await breaker(server.port);
     const records = Array.from({ length: CLIENTS }, () => new Record());
-    const log = new Log();
+    const log = new Log(CHANNELS);
     const going = { on: true };
-    const clients = records.map((record) => keepFollowing(relay.url, record, random, going));
+    const clients = records.map((record) => connect(relay.url, record, random, going));
     await until(() => records.every((record) => record.isOpen), 'every client is connected');
     const cutting = keepCutting(relay, random, going);
+    const { send, stop } = publisher(() => server.url, relay.url);
 
     const shares = split(MESSAGES, restarts);
     for (const [part, share] of shares.entries()) {
         const { signal, isBusy } = restarts[part] ?? {};
-        const publishing = publishMany(() => server.url, log, { ...share, random });
+        const publishing = publishMany(send, log, { ...share, random });
         if (isBusy) await until(() => log.size > (share.from + share.to) / 2, 'half of it is published');
         else await publishing;
         if (!signal) break;
@@ -78,10 +96,22 @@ async function run({ seed, size, restarts }) {
 
     going.on = false;
     await Promise.all([...clients, cutting]);
-    for (const record of records) record.check(log, { gaps: size < MESSAGES, restarts: restarts.length });
+    const isComplete = size === MESSAGES;
+    for (const record of records) record.check(log, { isComplete, restarts: restarts.length });
+    const missed = records.flatMap(({ gaps }) => gaps).filter(({ reason }) => reason === 'expired');
+    assert.equal(missed.length > 0, !isComplete, `${missed.length} gaps`);
+    if (restarts.length === 0) checkSums(records);
+    stop();
     relay.stop();
     await server.stop();
     await rm(home, { recursive: true, force: true });
+}
+
+/** Without a restart nothing but what was acknowledged was published, and each once. */
+function checkSums(records) {
+    for (const { messages, gaps } of records) {
+        assert.equal(gaps.reduce((sum, { from, to }) => sum + to - from + 1, messages.length), MESSAGES);
+    }
 }
 
 /** A share of the messages for each time the server lives. */
@@ -89,111 +119,6 @@ function split(count, restarts) {
     const parts = restarts.length + 1;
     const edge = (part) => Math.floor((part * count) / parts);
     return Array.from({ length: parts }, (_, part) => ({ from: edge(part), to: edge(part + 1) }));
-}
-
-/** What was published: by channel and epoch, offset to value. */
-class Log {
-    places = new Map(CHANNELS.map((channel) => [channel, new Map()]));
-    ends = new Map();
-    size = 0;
-    /** Values whose answer was lost with the server: they may have been published. */
-    unsure = new Set();
-
-    /** Which server it is, counted from 0. */
-    generation = 0;
-
-    /** Notes what was acknowledged; `generation` is of when it was sent. */
-    add(position, value, generation) {
-        const { channel, epoch, offset } = parse(position);
-        const epochs = this.places.get(channel);
-        if (!epochs.has(epoch)) epochs.set(epoch, new Map());
-        epochs.get(epoch).set(offset, value);
-        this.size += 1;
-        if (generation < this.generation) return;
-        const end = this.ends.get(channel);
-        if (!end || end.epoch !== epoch || end.offset < offset) this.ends.set(channel, { epoch, offset });
-    }
-
-    /** A new server: nothing was published yet. */
-    begin() {
-        this.generation += 1;
-        this.ends.clear();
-    }
-}
-
-/** What one client has seen: its place in each channel, every message, every gap. */
-class Record {
-    cursor = new Map();
-    messages = [];
-    gaps = [];
-    faults = [];
-    isOpen = false;
-    epochs = 1;
-
-    take = (message) => {
-        if (message.type === 'open' || message.type === 'batch') this.#open(message);
-        else if (message.type === 'message') this.#message(message);
-        else if (message.type === 'gap') this.#gap(message);
-        else if (!['heartbeat', 'close'].includes(message.type)) this.faults.push(JSON.stringify(message));
-    };
-
-    since() {
-        const positions = [...this.cursor].map(([channel, { epoch, offset }]) => `${channel}~${epoch}.${offset}`);
-        return positions.length > 0 ? positions.join(',') : 'now';
-    }
-
-    #open({ cursor }) {
-        this.isOpen = true;
-        if (this.cursor.size > 0) return;
-        for (const position of cursor.split(',').map(parse)) this.cursor.set(position.channel, position);
-    }
-
-    #message({ position, data }) {
-        const place = parse(position);
-        const last = this.cursor.get(place.channel);
-        if (place.epoch !== last.epoch || place.offset !== last.offset + 1) {
-            this.faults.push(`${position} after ${last.epoch}.${last.offset}`);
-        }
-        this.cursor.set(place.channel, place);
-        this.messages.push({ ...place, data });
-    }
-
-    #gap({ position, from, to, reason }) {
-        const place = parse(position);
-        const last = this.cursor.get(place.channel);
-        if (reason === 'epoch') this.epochs = Math.max(this.epochs, 1 + this.gaps.filter((gap) => gap.channel === place.channel && gap.reason === 'epoch').length + 1);
-        else if (place.epoch !== last.epoch || from !== last.offset + 1) this.faults.push(`gap from ${from} after ${last.offset}`);
-        this.gaps.push({ ...place, from, to, reason });
-        this.cursor.set(place.channel, place);
-    }
-
-    isAt(log) {
-        return [...log.ends].every(([channel, { epoch, offset }]) => {
-            const place = this.cursor.get(channel);
-            return place?.epoch === epoch && place.offset >= offset;
-        });
-    }
-
-    check(log, { gaps, restarts }) {
-        assert.deepEqual(this.faults, []);
-        const epochGaps = this.gaps.filter((gap) => gap.reason === 'epoch');
-        if (!gaps) assert.equal(this.gaps.length, epochGaps.length, 'history holds everything');
-        assert.equal(epochGaps.length, restarts * CHANNELS.length);
-        for (const { channel, epoch, offset, data } of this.messages) {
-            const published = log.places.get(channel).get(epoch)?.get(offset);
-            if (published !== undefined || !log.unsure.has(data)) assert.equal(data, published, `${channel}~${epoch}.${offset}`);
-        }
-        // Without a restart every offset was either delivered or told as missing.
-        if (restarts > 0) return;
-        const told = this.gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
-        assert.equal(this.messages.length + told, MESSAGES);
-    }
-}
-
-function parse(position) {
-    const [channel, place] = position.split('~');
-    const [epoch, offset] = place.split('.');
-    return { channel, epoch, offset: Number(offset) };
 }
 
 /** A client that connects again whenever it is cut off, each time by a transport of its choice. */
@@ -217,6 +142,24 @@ async function keepFollowing(url, record, random, going) {
     }
 }
 
+/** The browser client, which does all that by itself. Now and then it is told to use other transports, or all. */
+async function keepClient(url, record, random, going) {
+    const quick = { minDelay: 50, maxDelay: 500, climbDelay: 1000, interval: 100, wait: 5 };
+    const client = new Sockeye(`${url}/stream`, { WebSocket, transports: [pick(random, TRANSPORTS)], ...quick });
+    for (const channel of CHANNELS) client.subscribe(channel);
+    client.onmessage = client.ongap = record.take;
+    client.onerror = ({ error }) => record.faults.push(`${error}`);
+    await until(() => client.cursor.split(',').length === CHANNELS.length, 'every channel has a beginning');
+    record.take({ type: 'open', cursor: client.cursor });
+    while (going.on) {
+        await pause(200 + 1500 * random());
+        const first = pick(random, TRANSPORTS);
+        client.transports = pick(random, [[first], [first, ...TRANSPORTS.filter((one) => one !== first)]]);
+    }
+    client.onerror = null; // it may be reconnecting just now
+    client.close();
+}
+
 async function keepCutting(relay, random, going) {
     while (going.on) {
         await pause(CUT_EVERY_MS);
@@ -224,8 +167,20 @@ async function keepCutting(relay, random, going) {
     }
 }
 
-// Straight to the server, and again until it is there: what is lost on the way to it is another matter.
-async function publishMany(url, log, { from, to, random }) {
+/** Straight to the server: what is lost on the way to it is another matter. */
+function directPublisher(url) {
+    return { send: (channel, value) => publish(url(), channel, value), stop() {} };
+}
+
+/** The browser client, over the connections that are cut. */
+function sockeyePublisher(_, relayUrl) {
+    const client = new Sockeye(`${relayUrl}/stream`, { WebSocket, minDelay: 50, maxDelay: 500, climbDelay: 1000 });
+    client.subscribe('r:0');
+    return { send: (channel, value) => client.publish(channel, value), stop: () => client.close() };
+}
+
+// Again until it is there.
+async function publishMany(send, log, { from, to, random }) {
     let next = from;
     const one = async () => {
         while (next < to) {
@@ -235,7 +190,7 @@ async function publishMany(url, log, { from, to, random }) {
             for (let position; position === undefined; ) {
                 const { generation } = log;
                 try {
-                    position = await publish(url(), channel, value);
+                    position = await send(channel, value);
                     log.add(position, value, generation);
                 } catch (error) {
                     if (!/draining/.test(error.message)) log.unsure.add(value);
