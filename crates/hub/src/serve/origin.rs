@@ -2,14 +2,15 @@
 //!
 //! * On loopback without configuration every page of this machine may, and none else. The host must then be a name of
 //!   loopback itself: a page of somebody else's, whose name has been made to point here (DNS rebinding), has another.
-//! * Otherwise a page may that comes from the host it talks to, and those that are listed.
+//! * Otherwise a page may that comes from the host it talks to, and those that are listed. A unix socket counts as
+//!   loopback.
 //! * A request without an `Origin` comes from no page, and may; unless the browser says that it is another site's, as
 //!   of an image whose source is here. Such a one gets pages, and nothing that has effects or tells anything.
 //! * With `*` a page that is not listed may too, but its cookies do not count: nobody lends it their name.
 
 use super::forwarded::{Asker, Way};
 use crate::code::{Code, Problem};
-use crate::settings::{Listen, Settings};
+use crate::settings::Settings;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
@@ -83,13 +84,12 @@ impl Origins {
         let wildcard =
             if settings.origins.iter().any(|origin| origin == "*") { Wildcard::Yes } else { Wildcard::No };
         let listed = settings.origins.iter().map(String::as_str).filter(|&origin| origin != "*");
-        let is_loopback = matches!(settings.listen, Listen::Tcp(_)) && settings.listen.is_local();
         let is_configured = !settings.origins.is_empty() || !settings.trust_proxy.is_empty();
         Ok(Self {
             listed: OriginPolicy::list(listed)?,
             same_host: OriginPolicy::same_host(),
             wildcard,
-            reach: match (is_loopback, is_configured) {
+            reach: match (settings.listen.is_local(), is_configured) {
                 (true, false) => Reach::OwnPages,
                 (true, true) => Reach::Loopback,
                 (false, _) => Reach::Anywhere,

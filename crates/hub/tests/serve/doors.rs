@@ -46,6 +46,32 @@ async fn everything_is_served_on_a_unix_socket_too() {
 }
 
 #[tokio::test]
+async fn a_proxy_on_a_unix_socket_is_not_the_world_come_home() {
+    let directory = Directory::new("proxied");
+    let path = directory.path("a.sock");
+    let _server = serve(|settings| settings.listen = Listen::Unix(path.clone()));
+    let requests = [
+        get("/api/info"),
+        get("/metrics"),
+        post("/api/publish?channel=a", "1"),
+        post("/publish?channel=a", "1"),
+        get("/stream?channel=a"),
+        upgrade("/stream?channel=a", ""),
+        get("/"),
+    ];
+    let hop = "Host: localhost\r\nX-Forwarded-For: 6.6.6.6\r\n";
+    for disguise in [hop, "Host: example.com\r\n", &hop.replace("localhost", "example.com")] {
+        for request in &requests {
+            let request = request.replace("Host: localhost\r\n", disguise);
+            let answer = Client::new(UnixStream::connect(&path).await.unwrap()).ask(&request).await;
+            assert_eq!((answer.status, answer.code()), (403, 4102), "{request}");
+        }
+    }
+    let mut own = Client::new(UnixStream::connect(&path).await.unwrap());
+    assert!(own.ask(&get("/api/history?channel=a")).await.body.contains("\"messages\":[]"));
+}
+
+#[tokio::test]
 async fn a_stale_file_is_replaced_and_no_other() {
     let directory = Directory::new("stale");
     let stale = directory.path("stale.sock");

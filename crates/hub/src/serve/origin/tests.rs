@@ -15,12 +15,25 @@ fn direct() -> Asker {
 }
 
 fn ask(settings: &Settings, asker: &Asker, host: &str, origin: Option<&str>) -> Result<Allowed, Code> {
-    let mut headers = HeaderMap::new();
-    if let Some(origin) = origin {
-        headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
-    }
+    let headers = origin.map(|origin| (header::ORIGIN, HeaderValue::from_str(origin).unwrap()));
+    let headers = headers.into_iter().collect();
     let asked = Asked { asker, host, scheme: "http", wants: Wants::Service, headers: &headers };
     Origins::new(settings).unwrap().check(&asked).map_err(|problem| problem.code)
+}
+
+/// Whether a request with these headers, and with a name of this machine unless one of them is `Host`, is let in.
+fn may_with(settings: &Settings, wants: Wants, headers: &[(&'static str, &'static str)]) -> bool {
+    let named = headers.iter().map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+    let headers: HeaderMap = named.collect();
+    let host = headers.get(header::HOST).map_or("localhost:8000", |host| host.to_str().unwrap());
+    let asked = Asked { asker: &direct(), host, scheme: "http", wants, headers: &headers };
+    match Origins::new(settings).unwrap().check(&asked) {
+        Ok(_) => true,
+        Err(problem) => {
+            assert_eq!(problem.code, Code::ForbiddenOrigin);
+            false
+        }
+    }
 }
 
 fn may(settings: &Settings, host: &str, origin: &str) -> bool {
@@ -217,6 +230,8 @@ fn a_list_of_origins_is_checked() {
     assert!(Origins::new(&settings("127.0.0.1:80", &["https://a.example/path"])).is_err());
 }
 
+const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 #[test]
 fn a_proxy_that_nobody_has_told_of_is_not_served_on_loopback() {
     let with = |settings: &Settings, name: &'static str| {
@@ -233,9 +248,31 @@ fn a_proxy_that_nobody_has_told_of_is_not_served_on_loopback() {
     };
     let (unset, listed) =
         (settings("127.0.0.1:8000", &[]), settings("127.0.0.1:8000", &["https://a.example"]));
-    for name in ["forwarded", "x-forwarded-for", "x-real-ip", "via"] {
+    for name in OF_PROXIES {
         assert!(!with(&unset, name), "{name}");
         assert!(with(&listed, name), "{name}");
     }
     assert!(with(&unset, "accept"));
+}
+
+#[test]
+fn a_unix_socket_is_loopback() {
+    let unix = Settings { listen: Listen::Unix("/run/a.sock".into()), ..Settings::default() };
+    for wants in [Wants::Page, Wants::Service] {
+        for own in [&[][..], &[("origin", "http://localhost:3000")], &[("host", "127.0.0.1")]] {
+            assert!(may_with(&unix, wants, own), "{own:?} {wants:?}");
+        }
+        for name in OF_PROXIES {
+            assert!(!may_with(&unix, wants, &[(name, "192.0.2.1")]), "{name} {wants:?}");
+        }
+        for foreign in [("host", "example.com"), ("host", ""), ("origin", "http://example.com")] {
+            assert!(!may_with(&unix, wants, &[foreign]), "{foreign:?} {wants:?}");
+        }
+        let page = [("host", "example.com"), ("origin", "http://example.com")];
+        assert!(!may_with(&unix, wants, &page), "{wants:?}");
+    }
+    let mut proxied = unix;
+    proxied.trust_proxy = vec!["127.0.0.1/32".parse().unwrap()];
+    let by_proxy = Asker { way: Way::Proxied, ..direct() };
+    assert_eq!(ask(&proxied, &by_proxy, "example.com", None), Ok(Allowed::NoPage));
 }
