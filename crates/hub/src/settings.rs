@@ -297,7 +297,8 @@ impl Settings {
     }
 
     /// Whether everyone on this machine may do everything: nothing but this machine reaches the server, and no key says
-    /// that somebody is to be kept out. Behind a proxy the whole world comes from this machine.
+    /// that somebody is to be kept out. Behind a proxy the whole world comes from this machine. Listed
+    /// [origins](Self::origins) let their pages in as clients, and no further.
     pub fn is_open(&self) -> bool {
         let is_local = self.listen.is_local() && self.admin_listen.as_ref().is_none_or(Listen::is_local);
         let has_keys = !self.auth.api_keys.is_empty() || !self.auth.token_keys.is_empty();

@@ -16,6 +16,7 @@ use crate::auth::api_keys_of;
 use crate::channel::Channel;
 use crate::code::{Code, Problem};
 use crate::serve::body::Body;
+use crate::settings::Settings;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::request::Parts;
@@ -29,6 +30,12 @@ pub(crate) enum Guard {
     Open,
     /// The server key.
     Key,
+}
+
+impl Guard {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        if settings.is_open() { Self::Open } else { Self::Key }
+    }
 }
 
 /// An address of the API.

@@ -4,11 +4,13 @@
 //!   loopback itself: a page of somebody else's, whose name has been made to point here (DNS rebinding), has another.
 //! * Otherwise a page may that comes from the host it talks to, and those that are listed. A unix socket counts as
 //!   loopback.
+//! * Where the API asks for no key, it is for this machine alone, whichever pages are listed: they are clients.
 //! * A request without an `Origin` comes from no page, and may; unless the browser says that it is another site's, as
 //!   of an image whose source is here. Such a one gets pages, and nothing that has effects or tells anything.
 //! * With `*` a page that is not listed may too, but its cookies do not count: nobody lends it their name.
 
 use super::forwarded::{Asker, Way};
+use crate::api::Guard;
 use crate::code::{Code, Problem};
 use crate::settings::Settings;
 use http::StatusCode;
@@ -25,6 +27,8 @@ pub(crate) struct Origins {
     /// Pages of any origin may, without credentials.
     wildcard: Wildcard,
     reach: Reach,
+    /// What `/api` and `/metrics` demand.
+    guard: Guard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +68,10 @@ pub(crate) struct Asked<'a> {
 pub(crate) enum Wants {
     /// A page, or what it is made of: the same for everyone, without effects.
     Page,
-    /// Anything else.
+    /// What clients ask for.
     Service,
+    /// `/api` and `/metrics`, which may do and tell everything.
+    Api,
 }
 
 /// A page that may, and how it is told.
@@ -94,6 +100,7 @@ impl Origins {
                 (true, true) => Reach::Loopback,
                 (false, _) => Reach::Anywhere,
             },
+            guard: Guard::of(settings),
         })
     }
 
@@ -101,6 +108,7 @@ impl Origins {
     pub(crate) fn check(&self, asked: &Asked<'_>) -> Result<Allowed, Problem> {
         self.check_way(asked)?;
         self.check_host(asked)?;
+        self.check_unguarded(asked)?;
         let mut origins = asked.headers.get_all(header::ORIGIN).iter();
         let Some(value) = origins.next() else { return self.check_site(asked) };
         let origin = value.to_str().ok().filter(|_| origins.next().is_none());
@@ -117,11 +125,9 @@ impl Origins {
 
     /// A page asks without CORS, and so without an `Origin`, for what it embeds or links to.
     fn check_site(&self, asked: &Asked<'_>) -> Result<Allowed, Problem> {
-        let is_own = |site: &HeaderValue| *site == "same-origin" || *site == "none";
-        let is_foreign = !asked.headers.get_all("sec-fetch-site").iter().all(is_own);
-        match (is_foreign, self.wildcard) {
+        match (is_of_another_site(asked.headers), self.wildcard) {
             (true, Wildcard::Yes) => Ok(Allowed::Any),
-            (true, Wildcard::No) if asked.wants == Wants::Service => {
+            (true, Wildcard::No) if asked.wants != Wants::Page => {
                 let message =
                     "a page of another site asks without saying which; it has to be listed, and to use CORS";
                 Err(Problem::new(Code::ForbiddenOrigin, message))
@@ -131,10 +137,11 @@ impl Origins {
     }
 
     /// Behind a proxy the whole world comes from this machine. One that says so, and that nobody has told of, is not
-    /// what "on loopback without configuration" means.
+    /// what "on loopback without configuration" means, nor what an API without a key is for.
     fn check_way(&self, asked: &Asked<'_>) -> Result<(), Problem> {
         const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-        if self.reach != Reach::OwnPages || !OF_PROXIES.iter().any(|name| asked.headers.contains_key(*name)) {
+        let is_for_this_machine = self.reach == Reach::OwnPages || self.guard == Guard::Open;
+        if !is_for_this_machine || !OF_PROXIES.iter().any(|name| asked.headers.contains_key(*name)) {
             return Ok(());
         }
         let message = "the request came through a proxy, and the server is set up for this machine alone; say who may \
@@ -163,6 +170,23 @@ impl Origins {
         Err(Problem::new(Code::ForbiddenOrigin, message))
     }
 
+    /// Whoever may be a client may do what its namespaces say, and the API everything: without a key that takes a
+    /// program or a page of this machine, which calls it by its own name.
+    fn check_unguarded(&self, asked: &Asked<'_>) -> Result<(), Problem> {
+        if self.guard == Guard::Key || asked.wants != Wants::Api {
+            return Ok(());
+        }
+        let mut origins = asked.headers.get_all(header::ORIGIN).iter().peekable();
+        let is_hidden = origins.peek().is_none() && is_of_another_site(asked.headers);
+        let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(is_web_page_of_loopback);
+        if !is_hidden && is_loopback(asked.host) && origins.all(is_own) {
+            return Ok(());
+        }
+        let message = "without a server key /api and /metrics are for this machine alone, whichever origins are listed; \
+                       ask for localhost or 127.0.0.1 from here, or set a key";
+        Err(Problem::new(Code::ForbiddenOrigin, message))
+    }
+
     fn allows(&self, origin: &str, asked: &Asked<'_>) -> bool {
         let host = asked.asker.host.as_deref().unwrap_or(asked.host);
         let scheme = asked.asker.scheme.as_deref().unwrap_or(asked.scheme);
@@ -172,6 +196,12 @@ impl Origins {
         let is_own = self.reach == Reach::OwnPages && is_web_page_of_loopback(origin);
         is_own || self.listed.allows(origin, host) || (!is_downgrade && self.same_host.allows(origin, host))
     }
+}
+
+/// Whether the browser says that the request is another site's.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let is_own = |site: &HeaderValue| *site == "same-origin" || *site == "none";
+    !headers.get_all("sec-fetch-site").iter().all(is_own)
 }
 
 fn is_web_page_of_loopback(origin: &str) -> bool {

@@ -76,7 +76,8 @@ impl Resource {
 
     fn wants(self) -> Wants {
         match self {
-            Self::Stream | Self::Publish | Self::Reading | Self::Api => Wants::Service,
+            Self::Stream | Self::Publish | Self::Reading => Wants::Service,
+            Self::Api => Wants::Api,
             Self::Health | Self::Ready | Self::RequestSize | Self::Asset(_) => Wants::Page,
         }
     }

@@ -45,7 +45,7 @@ impl Site {
             proxies: Proxies::new(&settings.trust_proxy),
             origins: Origins::new(settings).map_err(ServeError::Origin)?,
             websockets: websocket::server(settings),
-            guard: if settings.is_open() { Guard::Open } else { Guard::Key },
+            guard: Guard::of(settings),
             tls: tls.map_err(ServeError::Tls)?.map(|tls| tls.alpn(["h2", "http/1.1"])),
             hub,
         })

@@ -78,6 +78,67 @@ async fn a_listed_page_streams_with_its_cookies() {
     assert_eq!(answer.header("access-control-max-age"), Some("600"));
 }
 
+/// What a backend may ask, and what anyone may see who holds the server key.
+fn of_api(headers: &str) -> [String; 4] {
+    [
+        post_with("/api/publish?channel=a", headers, "1"),
+        post_with("/api/disconnect?client=a", headers, ""),
+        with("/api/channels", headers),
+        with("/metrics", headers),
+    ]
+}
+
+async fn assert_refused(server: &Running, request: &str) {
+    let answer = server.ask(request).await;
+    assert_eq!((answer.status, answer.code()), (403, 4102), "{request}");
+    assert_eq!(answer.header("access-control-allow-origin"), None, "{request}");
+}
+
+#[tokio::test]
+async fn a_page_that_may_be_a_client_has_no_key_of_the_api() {
+    const APP: &str = "Origin: https://app.example\r\n";
+    for origin in ["https://app.example", "*"] {
+        let server = serve(|settings| settings.origins = vec![origin.into()]);
+        let cross_site = if origin == "*" { "Origin: null\r\n" } else { "Sec-Fetch-Site: cross-site\r\n" };
+        for headers in [APP, cross_site] {
+            for request in of_api(headers) {
+                assert_refused(&server, &request).await;
+                // Its browser asks first for what is not simple.
+                let line = request.lines().next().unwrap();
+                let preflight = request.replacen(line.split(' ').next().unwrap(), "OPTIONS", 1);
+                assert_refused(&server, &preflight).await;
+            }
+        }
+        for headers in ["", APP] {
+            for request in of_api(headers) {
+                // Its name has been made to point here.
+                assert_refused(&server, &request.replace("Host: localhost", "Host: app.example")).await;
+            }
+        }
+        assert_eq!(server.ask(&post_with("/publish?channel=a", APP, "7")).await.status, 200);
+        let history = server.ask(&with("/api/history?channel=a", "Origin: http://localhost\r\n")).await;
+        assert_eq!(history.body.matches("\"data\":").count(), 1, "{history:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_in_front_of_listed_pages_has_to_be_told_of() {
+    let hop = "Origin: https://app.example\r\nX-Forwarded-For: 6.6.6.6\r\n";
+    for origin in ["https://app.example", "*"] {
+        let server = serve(|settings| settings.origins = vec![origin.into()]);
+        let clients = [
+            get("/"),
+            with("/stream?channel=a", hop),
+            post_with("/publish?channel=a", hop, "1"),
+            upgrade("/stream?channel=a", hop),
+        ];
+        for request in clients.into_iter().chain(of_api(hop)) {
+            let request = request.replace("Host: localhost\r\n", "Host: app.example\r\nVia: 1.1 a\r\n");
+            assert_refused(&server, &request).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_asks_is_whom_a_trusted_proxy_names() {
     let server = serve(|settings| {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::settings::Listen;
+use crate::settings::{Listen, Secret};
 use std::net::Ipv4Addr;
 
 fn settings(listen: &str, origins: &[&str]) -> Settings {
@@ -34,6 +34,12 @@ fn may_with(settings: &Settings, wants: Wants, headers: &[(&'static str, &'stati
             false
         }
     }
+}
+
+fn with_key(settings: Settings) -> Settings {
+    let mut settings = settings;
+    settings.auth.api_keys = vec![Secret("a key of the tests".into())];
+    settings
 }
 
 fn may(settings: &Settings, host: &str, origin: &str) -> bool {
@@ -234,31 +240,24 @@ const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via
 
 #[test]
 fn a_proxy_that_nobody_has_told_of_is_not_served_on_loopback() {
-    let with = |settings: &Settings, name: &'static str| {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_static("192.0.2.1"));
-        let asked = Asked {
-            asker: &direct(),
-            host: "127.0.0.1:8000",
-            scheme: "http",
-            wants: Wants::Service,
-            headers: &headers,
-        };
-        Origins::new(settings).unwrap().check(&asked).is_ok()
-    };
-    let (unset, listed) =
-        (settings("127.0.0.1:8000", &[]), settings("127.0.0.1:8000", &["https://a.example"]));
+    let loopback = |origins| settings("127.0.0.1:8000", origins);
+    // Listed pages are no proxies: as long as no key is set, the world that comes through one is kept out.
+    let (unset, listed, any) = (loopback(&[]), loopback(&["https://a.example"]), loopback(&["*"]));
     for name in OF_PROXIES {
-        assert!(!with(&unset, name), "{name}");
-        assert!(with(&listed, name), "{name}");
+        for wants in [Wants::Page, Wants::Service, Wants::Api] {
+            for settings in [&unset, &listed, &any, &with_key(unset.clone())] {
+                assert!(!may_with(settings, wants, &[(name, "192.0.2.1")]), "{name} {wants:?}");
+            }
+            assert!(may_with(&with_key(listed.clone()), wants, &[(name, "192.0.2.1")]), "{name} {wants:?}");
+        }
     }
-    assert!(with(&unset, "accept"));
+    assert!(may_with(&unset, Wants::Service, &[("accept", "192.0.2.1")]));
 }
 
 #[test]
 fn a_unix_socket_is_loopback() {
     let unix = Settings { listen: Listen::Unix("/run/a.sock".into()), ..Settings::default() };
-    for wants in [Wants::Page, Wants::Service] {
+    for wants in [Wants::Page, Wants::Service, Wants::Api] {
         for own in [&[][..], &[("origin", "http://localhost:3000")], &[("host", "127.0.0.1")]] {
             assert!(may_with(&unix, wants, own), "{own:?} {wants:?}");
         }
@@ -275,4 +274,44 @@ fn a_unix_socket_is_loopback() {
     proxied.trust_proxy = vec!["127.0.0.1/32".parse().unwrap()];
     let by_proxy = Asker { way: Way::Proxied, ..direct() };
     assert_eq!(ask(&proxied, &by_proxy, "example.com", None), Ok(Allowed::NoPage));
+}
+
+#[test]
+fn without_a_key_the_api_is_for_this_machine_whatever_is_listed() {
+    const APP: &str = "https://app.example";
+    let listed = settings("127.0.0.1:8000", &[APP, "http://localhost:3000"]);
+    let any = settings("127.0.0.1:8000", &["*"]);
+    let unix = Settings { listen: Listen::Unix("/run/a.sock".into()), ..listed.clone() };
+    let own = [
+        &[][..],
+        &[("host", "[::1]:8000")],
+        &[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "same-origin")],
+    ];
+    let foreign =
+        [&[("origin", APP)][..], &[("host", "app.example")], &[("host", "app.example"), ("origin", APP)]];
+    for settings in [&listed, &any, &unix] {
+        for headers in own {
+            assert!(may_with(settings, Wants::Api, headers), "{headers:?}");
+        }
+        for headers in foreign {
+            assert!(!may_with(settings, Wants::Api, headers), "{headers:?}");
+            assert!(may_with(settings, Wants::Service, headers), "{headers:?}");
+            assert!(may_with(&with_key(settings.clone()), Wants::Api, headers), "{headers:?}");
+        }
+    }
+    let elsewhere = [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        &[("origin", "http://localhost:3000"), ("origin", "https://evil.example")],
+        &[("host", "evil.example")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+    ];
+    for headers in elsewhere {
+        assert!(!may_with(&any, Wants::Api, headers), "{headers:?}");
+        assert!(may_with(&any, Wants::Service, headers), "{headers:?}");
+        assert!(may_with(&with_key(any.clone()), Wants::Api, headers), "{headers:?}");
+    }
+    assert!(!may_with(&listed, Wants::Api, &[("origin", "http://localhost:4000")]), "who lists lists all");
 }
