@@ -243,13 +243,12 @@ impl Allowed {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     }
 
-    /// The answer to a preflight: what a page may send here.
+    /// The answer to a preflight: what a page may send here. Like every answer it is yet to be [told](Self::tell).
     pub(crate) fn preflight(&self, methods: HeaderValue) -> http::Response<()> {
         const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key";
         let mut response = http::Response::new(());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        self.tell(headers);
         headers.insert(header::ALLOW, methods.clone());
         if *self != Self::NoPage {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);

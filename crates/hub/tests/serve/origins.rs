@@ -76,6 +76,7 @@ async fn a_listed_page_streams_with_its_cookies() {
     assert_eq!((answer.status, answer.header("access-control-allow-methods")), (204, Some("POST, OPTIONS")));
     assert!(answer.header("access-control-allow-headers").unwrap().contains("Content-Type"));
     assert_eq!(answer.header("access-control-max-age"), Some("600"));
+    assert_eq!((answer.header("vary"), answer.count("vary")), (Some("Origin"), 1));
 }
 
 /// What a backend may ask, and what anyone may see who holds the server key.

@@ -150,6 +150,12 @@ impl Answer {
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// How often a header is there.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).count()
+    }
+
     /// The code of an error.
     pub(crate) fn code(&self) -> u64 {
         let error: serde_json::Value = serde_json::from_str(&self.body).unwrap();
