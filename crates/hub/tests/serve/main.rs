@@ -2,6 +2,7 @@
 
 mod admin;
 mod attacks;
+mod compression;
 mod doors;
 mod drain;
 mod heads;

@@ -228,10 +228,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub(crate) async fn take(&mut self, length: usize) -> String {
+        String::from_utf8_lossy(&self.bytes(length).await).into_owned()
+    }
+
+    /// The next frame of a server: its first byte and its payload.
+    pub(crate) async fn frame(&mut self) -> (u8, Vec<u8>) {
+        let head = self.bytes(2).await;
+        let length = match head[1] {
+            short @ ..126 => short.into(),
+            126 => u16::from_be_bytes(self.bytes(2).await.try_into().unwrap()).into(),
+            _ => panic!("a frame that is long, or masked"),
+        };
+        (head[0], self.bytes(length).await)
+    }
+
+    async fn bytes(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length {
             assert!(self.fill().await > 0, "ended too early: {}", self.read.escape_ascii());
         }
-        String::from_utf8_lossy(&self.read.drain(..length).collect::<Vec<_>>()).into_owned()
+        self.read.drain(..length).collect()
     }
 
     async fn fill(&mut self) -> usize {
