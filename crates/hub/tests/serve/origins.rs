@@ -157,5 +157,6 @@ async fn who_asks_is_whom_a_trusted_proxy_names() {
     let mut second = server.connect().await;
     second.send(from("192.0.2.1")).await;
     assert_eq!(second.head().await.status, 101);
-    second.take(2).await;
+    let (first, close) = second.frame().await;
+    assert_eq!((first, &close[..2]), (0x88, &4007_u16.to_be_bytes()[..]));
 }

@@ -139,6 +139,18 @@ async fn an_event_stream_that_the_kernel_gives_up_counts_as_silent_and_one_that_
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn tcp_that_acknowledges_nothing_is_given_up_by_the_kernel() {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (tcp, _) = listener.accept().unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let tcp = adopt(tcp).unwrap();
+    assert_eq!(SockRef::from(&tcp).tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
+    assert!(tcp.nodelay().unwrap());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_a_moment_for_what_is_on_its_way() {
     visit(async |io, phase| {

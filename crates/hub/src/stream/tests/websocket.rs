@@ -241,8 +241,10 @@ async fn a_peer_that_is_gone_without_a_word_is_found() {
         |_| {},
         async |worker| {
             let client = Client::connect(&worker, "channel=a").await;
-            // It does not receive, so that it answers no ping.
+            // It does not receive, so that it answers nothing: a ping after 20 s, which has 20 s, and a close, which has 10 s.
+            let began = tokio::time::Instant::now();
             client.serving.await.unwrap();
+            assert_eq!(began.elapsed(), Duration::from_secs(50));
             assert_eq!(worker.counters.ended(Code::Silent).value(), 1);
             drop(client.ws);
         },
