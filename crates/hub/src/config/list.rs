@@ -55,7 +55,7 @@ const SERVER: &[Setting] = &[
     }),
     setting(
         "origin",
-        "Origins of pages that may connect beside those of the server's own host, such as https://example.com; * is any, whose cookies do not count, whose cookies do not count",
+        "Origins of pages that may connect beside those of the server's own host, such as https://example.com; * is any, whose cookies do not count",
         |d| Slot::Origins(&mut d.settings.origins),
     ),
     setting("drain", "Over how long clients are sent away when the server stops", |d| {
