@@ -15,7 +15,7 @@ const FLAGS = [
     '--disable-sync',
 ];
 
-/** A browser: `newPage()`, and `close()`, after which nothing of it is left. */
+/** A browser: `newPage()`, `addCookies(cookies)`, `clearCookies()`, and `close()`, after which nothing of it is left. */
 export async function launch(options = {}) {
     const profile = await mkdtemp(join(tmpdir(), 'sockeye-chromium-'));
     const executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
@@ -24,5 +24,10 @@ export async function launch(options = {}) {
         await context.close();
         await rm(profile, { recursive: true, force: true });
     };
-    return { newPage: () => context.newPage(), close };
+    return {
+        newPage: () => context.newPage(),
+        addCookies: (cookies) => context.addCookies(cookies),
+        clearCookies: () => context.clearCookies(),
+        close,
+    };
 }
