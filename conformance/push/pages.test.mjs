@@ -1,10 +1,8 @@
-// The pages and the browser client in Chromium: tabs that chat on each transport and across them, a client that falls
-// back where a proxy blocks WebSocket, and pages of other origins.
+// The pages and the browser client in Chromium: tabs that chat on each transport and across them, and a client that
+// falls back where a proxy blocks WebSocket.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -82,7 +80,12 @@ test('a message that waits for the server is sent once this is back, and the pag
     await say(alice, 'said in between');
     await shows(alice, 'said in between');
     assert.equal(await statusOf(alice, 'said in between'), 'sending…');
-    await alice.screenshot({ path: join(pictures, 'chat-outage.png') });
+    for (const [name, width, height] of SIZES) {
+        await alice.setViewportSize({ width, height });
+        assert.equal(await fits(alice), true, name);
+        for (const what of ['#state', '#round-trip']) assert.equal(await isInView(alice, what), true, `${name}: ${what}`);
+        await alice.screenshot({ path: join(pictures, `chat-outage-${name}.png`) });
+    }
     target = await serve({ port: target.port });
     await shows(bob, 'said in between');
     await alice.waitForFunction(() => [...document.querySelectorAll('#messages .status')].every((each) => each.textContent === ''));
@@ -178,20 +181,6 @@ test('where a proxy blocks WebSocket the client falls back and loses nothing', T
     await rm(home, { recursive: true, force: true });
 });
 
-test('a page of a listed origin streams and resumes with credentials, another one fails', TIMEOUT, async () => {
-    const [listed, unlisted] = [await pageServer(), await pageServer()];
-    const target = await serve({ options: ['--origin', listed.url] });
-    for (const transport of TRANSPORTS) {
-        const outcome = await inPage(listed.url, followAndResume, { url: `${target.url}/stream`, transport });
-        assert.deepEqual(outcome, { first: ['a', 'b'], resumed: ['c', 'd'] }, transport);
-        const refused = await inPage(unlisted.url, connectOnly, { url: `${target.url}/stream`, transport });
-        assert.equal(refused, 'not connected', transport);
-    }
-    listed.stop();
-    unlisted.stop();
-    await target.stop();
-});
-
 test('the page /compare shows all four transports at work', TIMEOUT, async () => {
     const page = await browser.newPage();
     const problems = watch(page);
@@ -209,12 +198,20 @@ test('the page /compare shows all four transports at work', TIMEOUT, async () =>
         await page.setViewportSize({ width, height });
         await page.waitForTimeout(500);
         assert.equal(await fits(page), true, name);
+        for (const transport of TRANSPORTS) assert.equal(await isInView(page, delayOf(transport)), true, `${name}: ${transport}`);
         for (const colorScheme of ['light', 'dark']) {
             await page.emulateMedia({ colorScheme });
             await page.waitForTimeout(400);
+            const dots = await page.evaluate(dotsByTransport);
+            for (const transport of TRANSPORTS) assert.ok(dots[transport]?.count > 0, `${name}, ${colorScheme}: no dot of ${transport}`);
+            assert.ok(dots.websocket.height < dots.poll.height, `${name}, ${colorScheme}: ${JSON.stringify(dots)}`);
             await page.screenshot({ path: join(pictures, `compare-${name}-${colorScheme}.png`), fullPage: true });
         }
     }
+    const [polling, socket] = await Promise.all(['poll', 'websocket'].map(async (transport) => {
+        return Number((await page.textContent(delayOf(transport))).replaceAll(',', ''));
+    }));
+    assert.ok(socket < polling / 4, `median delays: ${socket} ms by WebSocket, ${polling} ms by polling`);
     await page.click('#run');
     await page.waitForTimeout(500); // what was just sent is counted
     await page.waitForFunction(() => new Set([...document.querySelectorAll('[data-figure=messages]')].map((cell) => cell.textContent)).size === 1);
@@ -248,6 +245,7 @@ test('the page / fits a phone and a desktop, and works by keyboard', TIMEOUT, as
     for (const [name, width, height] of [...SIZES, ['sideways', 740, 360]]) {
         await alice.setViewportSize({ width, height });
         assert.equal(await fits(alice), true, name);
+        for (const what of ['#state', '#round-trip']) assert.equal(await isInView(alice, what), true, `${name}: ${what}`);
         const room = await alice.$eval('#messages', (list) => list.clientHeight);
         assert.ok(room >= height / 3, `${name}: ${room} px for messages`);
         for (const colorScheme of ['light', 'dark']) {
@@ -255,6 +253,8 @@ test('the page / fits a phone and a desktop, and works by keyboard', TIMEOUT, as
             await alice.screenshot({ path: join(pictures, `chat-${name}-${colorScheme}.png`) });
         }
     }
+    assert.match(await alice.textContent('#round-trip'), /^[\d.]+ ms$/);
+    assert.equal(await alice.textContent('#state'), TITLES.websocket);
     assert.deepEqual(problems, []);
     await close(alice, bob);
 });
@@ -311,6 +311,15 @@ const statusOf = (page, text) => page.$$eval('#messages li', (items, text) =>
 /** Nothing stands beside the window, not even what can be reached by a pan alone. */
 const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && visualViewport.width === innerWidth);
 
+const delayOf = (transport) => `[data-transport=${transport}] [data-figure=median]`;
+
+/** Whether all of it can be seen without scrolling, and nothing covers it. */
+const isInView = (page, selector) => page.$eval(selector, (element) => {
+    const { left, top, right, bottom, width, height } = element.getBoundingClientRect();
+    const isWithin = left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight && width > 0 && height > 0;
+    return isWithin && element.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+});
+
 const state = (page, transport) =>
     page.waitForFunction((title) => document.querySelector('#state').textContent === title, TITLES[transport]);
 
@@ -332,74 +341,28 @@ async function blockingProxy(home, upstream) {
     return daemon('nginx', ['-e', join(home, 'error.log'), '-c', join(home, 'nginx.conf')], port);
 }
 
-/** Another origin: an empty page, and the client. */
-async function pageServer() {
-    const files = ['/sockeye.js', '/sockeye-connection.js'];
-    const http = createServer(async (request, response) => {
-        const isClient = files.includes(request.url);
-        response.setHeader('content-type', isClient ? 'text/javascript' : 'text/html');
-        const page = '<!doctype html><title>page</title>';
-        response.end(isClient ? await readFile(new URL(`../../js${request.url}`, import.meta.url)) : page);
-    });
-    http.listen(0, '127.0.0.1');
-    await once(http, 'listening');
-    return { url: `http://127.0.0.1:${http.address().port}`, stop: () => http.closeAllConnections() ?? http.close() };
+/** Runs in the page: how many pixels of the chart have each transport's colour, and how high they stand on average. */
+function dotsByTransport() {
+    const canvas = document.querySelector('#chart');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const dots = {};
+    for (const lane of document.querySelectorAll('[data-transport]')) {
+        const [red, green, blue] = getComputedStyle(lane.querySelector('h2')).color.match(/\d+/g).map(Number);
+        const heights = [];
+        for (let i = 0; i < data.length; i += 4) {
+            if (data[i] === red && data[i + 1] === green && data[i + 2] === blue && data[i + 3] === 255) {
+                heights.push(canvas.height - Math.floor(i / 4 / canvas.width));
+            }
+        }
+        const sum = heights.reduce((total, height) => total + height, 0);
+        dots[lane.dataset.transport] = { count: heights.length, height: sum / heights.length };
+    }
+    return dots;
 }
 
-async function inPage(url, work, argument) {
-    const page = await browser.newPage();
-    await page.goto(url);
-    const outcome = await page.evaluate(work, argument);
-    await page.close();
-    return outcome;
-}
-
-// What follows runs in the page, so each function stands alone.
-
-/** The tabs of this browser share their storage: each begins with no rooms of others. */
+/** Runs in the page. The tabs of this browser share their storage: each begins with no rooms of others. */
 function forgetRooms() {
     if (sessionStorage.getItem('is-known')) return;
     sessionStorage.setItem('is-known', 'yes');
     localStorage.removeItem('sockeye-rooms');
-}
-
-async function followAndResume({ url, transport }) {
-    const { Sockeye } = await import('/sockeye.js');
-    const channel = `credentials-${transport}`;
-    const options = { transports: [transport], withCredentials: true, interval: 200 };
-    const receive = async (client, count, since) => {
-        const data = [];
-        await new Promise((resolve, reject) => {
-            client.subscribe(channel, (message) => data.push(message.data) === count && resolve(), { since });
-            setTimeout(() => reject(new Error(`${transport}: ${JSON.stringify(data)}`)), 20_000);
-        });
-        return data;
-    };
-    const publisher = new Sockeye(url, { withCredentials: true });
-    const one = new Sockeye(url, options);
-    await publisher.publish(channel, 'a');
-    await publisher.publish(channel, 'b');
-    const first = await receive(one, 2, 'start');
-    const { cursor } = one;
-    one.close();
-    await publisher.publish(channel, 'c');
-    await publisher.publish(channel, 'd');
-    const two = new Sockeye(url, options);
-    const resumed = await receive(two, 2, cursor);
-    two.close();
-    publisher.close();
-    return { first, resumed };
-}
-
-async function connectOnly({ url, transport }) {
-    const { Sockeye } = await import('/sockeye.js');
-    const client = new Sockeye(url, { transports: [transport], withCredentials: true });
-    client.subscribe('secrets', () => {});
-    const outcome = await new Promise((resolve) => {
-        client.onopen = () => resolve('connected');
-        client.onclose = () => resolve('not connected');
-        setTimeout(() => resolve('not connected'), 3000);
-    });
-    client.close();
-    return outcome;
 }
