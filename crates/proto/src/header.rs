@@ -106,6 +106,7 @@ impl Header {
     }
 
     /// Writes the header to the front of `out`; returns its length in bytes.
+    #[inline]
     pub fn encode(&self, out: &mut [u8; MAX_HEADER]) -> usize {
         // Sums of bits that never meet.
         out[0] = (u8::from(self.fin) << 7) + (self.rsv.bits() << 4) + self.opcode as u8;

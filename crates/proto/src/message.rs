@@ -42,6 +42,7 @@ impl Message {
     }
 
     /// Its bytes, whichever kind it is.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -58,6 +59,7 @@ impl Message {
     }
 
     /// Its length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
@@ -68,6 +70,7 @@ impl Message {
     }
 
     /// Its bytes, whichever kind it is.
+    #[inline]
     pub fn into_payload(self) -> Payload {
         match self {
             Self::Text(text) => text.into_payload(),

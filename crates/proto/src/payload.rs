@@ -1,5 +1,6 @@
 //! The bytes of a message: short ones stand inline, longer ones are shared.
 
+use crate::mask::mask;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::ops::Deref;
@@ -21,6 +22,8 @@ enum Repr {
 }
 
 impl Payload {
+    pub(crate) const INLINE: usize = INLINE;
+
     /// An empty payload.
     pub const fn new() -> Self {
         Self(Repr::Inline { len: 0, bytes: [0; INLINE] })
@@ -37,7 +40,31 @@ impl Payload {
         Self(Repr::Inline { len: bytes.len() as u8, bytes: inline })
     }
 
+    /// The first `len` bytes of `bytes`, unmasked where they are short enough to stand inline; `None` where they are
+    /// not, or where too little stands behind them for a copy of a fixed length.
+    #[inline]
+    pub(crate) fn unmask_inline(bytes: &[u8], len: usize, key: [u8; 4]) -> Option<Self> {
+        let masked: &[u8; INLINE] = bytes.first_chunk().filter(|_| len <= INLINE)?;
+        let mut words = [0; INLINE + 1];
+        words[..INLINE].copy_from_slice(masked);
+        mask(&mut words, key); // what stands behind the payload is never looked at
+        let mut inline = [0; INLINE];
+        inline.copy_from_slice(&words[..INLINE]);
+        #[expect(clippy::cast_possible_truncation, reason = "at most INLINE")]
+        Some(Self(Repr::Inline { len: len as u8, bytes: inline }))
+    }
+
+    /// An array that begins with the bytes, where they stand inline.
+    #[inline]
+    pub(crate) fn padded(&self) -> Option<&[u8; INLINE]> {
+        match &self.0 {
+            Repr::Inline { bytes, .. } => Some(bytes),
+            Repr::Shared(_) => None,
+        }
+    }
+
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
@@ -54,6 +81,7 @@ impl Default for Payload {
 
 impl Deref for Payload {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }

@@ -2,67 +2,152 @@
 
 use bytes::BytesMut;
 use sockeye_proto::connection::WriteBuffer;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Bytes that one read may bring. The rest that a connection keeps after a read is at most this.
-pub(crate) const READ_BLOCK: usize = 32 << 10;
+pub(crate) const READ_BLOCK: usize = 64 << 10;
 
 /// From this many unparsed bytes on a connection keeps the block itself instead of a copy of the rest.
 const KEEP_MIN: usize = READ_BLOCK / 2;
+
+/// Connections of a thread that may keep a block for a shorter rest: nearly always for the moment until they are polled
+/// again, and without a copy. A program that works long on its messages pins no more than these.
+const LENT_MAX: i32 = 8;
+
+/// Read blocks that a thread has in store.
+const READ_BLOCKS: usize = 4;
 
 /// Write buffers that a thread keeps for the next connections, and how large one may be to be kept.
 const WRITE_BUFFERS: usize = 8;
 const WRITE_BUFFER_MAX: usize = 64 << 10;
 
 thread_local! {
-    static READ: RefCell<BytesMut> = RefCell::default();
+    #[expect(clippy::vec_box, reason = "a block goes from hand to hand as a pointer")]
+    static READ: RefCell<Vec<Box<Block>>> = const { RefCell::new(Vec::new()) };
+    // Of a connection that moves to another thread the loan ends there: the sum over all threads holds.
+    static LENT: Cell<i32> = const { Cell::new(0) };
     static WRITE: RefCell<Vec<WriteBuffer>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What was read and not parsed, in a buffer of its size; no buffer at all when there is none.
+/// Bytes that were read, and room for more.
 #[derive(Debug, Default)]
-pub(crate) struct Rest(
-    // Boxed: an idle connection has none, and 8 bytes for it instead of 32.
-    Option<Box<BytesMut>>,
-);
+pub(crate) struct Block {
+    pub(crate) bytes: BytesMut,
+    /// One of the thread's blocks, not a buffer of the rest's own size.
+    is_threads: bool,
+}
+
+/// What was read and not parsed; no buffer at all when there is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Rest(Option<Box<Block>>);
+
+/// Why a block is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// An event was found, and what stands behind it will be asked for soon.
+    Event,
+    /// More has to be read, and nobody knows when it comes.
+    Waiting,
+}
 
 impl Rest {
     pub(crate) fn new(bytes: BytesMut) -> Self {
-        Self((!bytes.is_empty()).then(|| Box::new(bytes)))
+        Self((!bytes.is_empty()).then(|| Box::new(Block { bytes, is_threads: false })))
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Parses from it; the buffer goes with its last byte.
+    #[inline]
     pub(crate) fn parse<R>(&mut self, parse: impl FnOnce(&mut BytesMut) -> R) -> R {
-        let Some(bytes) = &mut self.0 else { return parse(&mut BytesMut::new()) };
-        let result = parse(bytes);
-        if bytes.is_empty() {
-            self.0 = None;
+        let Some(block) = &mut self.0 else { return parse(&mut BytesMut::new()) };
+        let result = parse(&mut block.bytes);
+        if block.bytes.is_empty() {
+            self.clear();
         }
         result
     }
+
+    /// Drops what is left.
+    pub(crate) fn clear(&mut self) {
+        if let Some(block) = self.take() {
+            block.store();
+        }
+    }
+
+    fn take(&mut self) -> Option<Box<Block>> {
+        let block = self.0.take()?;
+        if block.is_threads {
+            LENT.set(LENT.get() - 1);
+        }
+        Some(block)
+    }
+
+    fn keep(&mut self, block: Box<Block>) {
+        if block.is_threads {
+            LENT.set(LENT.get() + 1);
+        }
+        self.0 = Some(block);
+    }
 }
 
-/// Takes the thread's read block, with `rest` at its front.
-pub(crate) fn take_read(rest: &mut Rest) -> BytesMut {
-    let mut block = READ.take();
-    block.clear();
-    block.reserve(READ_BLOCK);
-    if let Some(rest) = rest.0.take() {
-        block.extend_from_slice(&rest); // part of a header or of a control frame: short
+impl Drop for Rest {
+    fn drop(&mut self) {
+        // The thread may be at its end, and have no store any more.
+        if self.0.as_ref().is_some_and(|block| block.is_threads) {
+            let _ = LENT.try_with(|lent| lent.set(lent.get() - 1));
+        }
     }
+}
+
+impl Block {
+    /// Puts one of the thread's blocks into its store.
+    fn store(self: Box<Self>) {
+        if self.is_threads {
+            READ.with_borrow_mut(|blocks| {
+                if blocks.len() < READ_BLOCKS {
+                    blocks.push(self);
+                }
+            });
+        }
+    }
+}
+
+/// Takes a read block, with `rest` at its front.
+#[inline]
+#[expect(clippy::unnecessary_box_returns, reason = "a block goes from hand to hand as a pointer")]
+pub(crate) fn take_read(rest: &mut Rest) -> Box<Block> {
+    let rest = rest.take();
+    let mut block = match rest {
+        Some(block) if block.is_threads => block,
+        rest => {
+            let mut block = READ.with_borrow_mut(Vec::pop).unwrap_or_default();
+            block.is_threads = true;
+            block.bytes.clear();
+            block.bytes.extend_from_slice(rest.as_deref().map_or(&[], |rest| &rest.bytes));
+            block
+        }
+    };
+    // Where messages that are slices of it are gone, it begins anew in the same place.
+    block.bytes.reserve(READ_BLOCK - block.bytes.len().min(READ_BLOCK));
     block
 }
 
-/// Gives the block back. What was not parsed moves to `rest`, into a buffer of its size.
-pub(crate) fn return_read(block: BytesMut, rest: &mut Rest) {
-    if block.len() >= KEEP_MIN {
-        *rest = Rest::new(block);
-        return;
+/// Gives the block back. What was not parsed stays in it, or moves into a buffer of its size.
+#[inline]
+pub(crate) fn return_read(block: Box<Block>, rest: &mut Rest, because: Because) {
+    if block.bytes.is_empty() {
+        return block.store();
     }
-    if !block.is_empty() {
-        *rest = Rest::new(BytesMut::from(&block[..]));
+    let is_short = because == Because::Event && LENT.get() < LENT_MAX;
+    if is_short || block.bytes.len() >= KEEP_MIN {
+        return rest.keep(block);
     }
-    READ.replace(block);
+    *rest = Rest::new(BytesMut::from(&block.bytes[..]));
+    block.store();
 }
 
 /// A buffer to join small frames in.
@@ -86,56 +171,107 @@ mod tests {
     use sockeye_proto::connection::{Connection, Setup};
     use sockeye_proto::{Compress, Message};
 
-    fn block_of(len: usize) -> BytesMut {
+    #[expect(clippy::unnecessary_box_returns, reason = "as take_read")]
+    fn block_of(len: usize) -> Box<Block> {
         let mut block = take_read(&mut Rest::default());
-        block.resize(len, 7);
+        block.bytes.resize(len, 7);
         block
     }
 
     fn held(rest: &Rest) -> &BytesMut {
-        rest.0.as_ref().unwrap()
+        &rest.0.as_ref().unwrap().bytes
+    }
+
+    /// As many blocks lent as may be; they come back when these are dropped.
+    fn lent_out() -> Vec<Rest> {
+        let lend = |_| {
+            let mut rest = Rest::default();
+            return_read(block_of(1), &mut rest, Because::Event);
+            rest
+        };
+        (0..LENT_MAX).map(lend).collect()
     }
 
     #[test]
     fn a_block_has_room_for_a_whole_read() {
         let block = take_read(&mut Rest::default());
-        assert!(block.is_empty() && block.capacity() >= READ_BLOCK, "{}", block.capacity());
+        assert!(block.bytes.is_empty() && block.bytes.capacity() >= READ_BLOCK, "{}", block.bytes.capacity());
     }
 
     #[test]
     fn nothing_left_is_no_buffer_and_the_block_serves_again() {
-        let (block, mut rest) = (block_of(0), Rest::default());
-        let place = block.as_ptr();
-        return_read(block, &mut rest);
-        assert!(rest.0.is_none());
-        assert_eq!(take_read(&mut rest).as_ptr(), place);
+        for because in [Because::Event, Because::Waiting] {
+            let (block, mut rest) = (block_of(0), Rest::default());
+            let place = block.bytes.as_ptr();
+            return_read(block, &mut rest, because);
+            assert!(rest.is_empty());
+            assert_eq!(take_read(&mut rest).bytes.as_ptr(), place);
+        }
     }
 
     #[test]
-    fn a_short_rest_is_copied_into_a_buffer_of_its_size() {
+    fn the_rest_of_one_who_waits_is_copied_into_a_buffer_of_its_size() {
         let (block, mut rest) = (block_of(KEEP_MIN - 1), Rest::default());
-        let place = block.as_ptr();
-        return_read(block, &mut rest);
+        let place = block.bytes.as_ptr();
+        return_read(block, &mut rest, Because::Waiting);
         assert_eq!(held(&rest).len(), KEEP_MIN - 1);
         assert!(held(&rest).capacity() < 2 * KEEP_MIN);
-        assert_eq!(READ.with_borrow(|block| block.as_ptr()), place, "the block stays with the thread");
+        assert_eq!(block_of(0).bytes.as_ptr(), place, "the block stays with the thread");
     }
 
     #[test]
     fn a_long_rest_keeps_the_block() {
         let (block, mut rest) = (block_of(KEEP_MIN), Rest::default());
-        let place = block.as_ptr();
-        return_read(block, &mut rest);
+        let place = block.bytes.as_ptr();
+        return_read(block, &mut rest, Because::Waiting);
         assert_eq!(held(&rest).as_ptr(), place);
         assert_eq!(KEEP_MIN, READ_BLOCK / 2);
+    }
+
+    #[test]
+    fn a_short_rest_keeps_the_block_behind_an_event_for_a_few_connections_of_a_thread() {
+        let mut lent = lent_out();
+        assert!(lent.iter().all(|rest| held(rest).capacity() >= READ_BLOCK));
+        let mut rest = Rest::default();
+        return_read(block_of(1), &mut rest, Because::Event);
+        assert!(held(&rest).capacity() < 100, "one too many");
+        assert_eq!(LENT.get(), LENT_MAX);
+        lent[0].parse(|bytes| bytes.advance(1)); // it comes back with its last byte
+        assert_eq!(LENT.get(), LENT_MAX - 1);
+        drop(take_read(&mut lent[1]));
+        assert_eq!(LENT.get(), LENT_MAX - 2);
+        drop(lent);
+        assert_eq!(LENT.get(), 0);
     }
 
     #[test]
     fn the_rest_stands_at_the_front_of_the_next_block() {
         let mut rest = Rest::new(BytesMut::from(&b"half a header"[..]));
         let block = take_read(&mut rest);
-        assert_eq!(block, b"half a header"[..]);
-        assert!(rest.0.is_none());
+        assert_eq!(block.bytes, b"half a header"[..]);
+        assert!(rest.is_empty() && block.bytes.capacity() >= READ_BLOCK);
+    }
+
+    #[test]
+    fn a_kept_block_goes_on_where_it_is() {
+        let mut rest = Rest::default();
+        let mut block = block_of(100);
+        let place = block.bytes.as_ptr();
+        block.bytes.advance(90);
+        return_read(block, &mut rest, Because::Event);
+        let block = take_read(&mut rest);
+        assert_eq!(block.bytes[..], [7; 10]);
+        assert!(block.bytes.capacity() >= READ_BLOCK, "the room for a read is as before");
+        assert!(block.bytes.as_ptr() == place, "what was parsed makes room");
+    }
+
+    #[test]
+    fn a_thread_keeps_a_few_read_blocks() {
+        let blocks: Vec<_> = (0..READ_BLOCKS + 3).map(|_| block_of(0)).collect();
+        for block in blocks {
+            return_read(block, &mut Rest::default(), Because::Waiting);
+        }
+        assert_eq!(READ.with_borrow(Vec::len), READ_BLOCKS);
     }
 
     #[test]
@@ -144,8 +280,8 @@ mod tests {
         rest.parse(|bytes| bytes.advance(1));
         assert_eq!(held(&rest), &b"b"[..]);
         rest.parse(|bytes| bytes.advance(1));
-        assert!(rest.0.is_none());
-        assert!(Rest::new(BytesMut::new()).0.is_none());
+        assert!(rest.is_empty());
+        assert!(Rest::new(BytesMut::new()).is_empty());
     }
 
     /// A buffer that has held about this many bytes.

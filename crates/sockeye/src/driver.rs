@@ -1,6 +1,6 @@
 //! The loop between the state machine and the transport: what a task does each time it is polled for reading.
 
-use crate::block::{self, Rest};
+use crate::block::{self, Because, Rest};
 use crate::error::Error;
 use crate::sender::Mailbox;
 use crate::server::drain::Member;
@@ -19,9 +19,8 @@ pub(crate) struct Driver<T> {
     pub(crate) inbound: Inbound,
     rest: Rest,
     timer: Timer,
-    pub(crate) mailbox: Option<Box<Mailbox>>,
-    /// Where a server may call for the end; gone once it has.
-    pub(crate) drain: Option<Box<Member>>,
+    /// Gone where nobody may speak to the connection from elsewhere, as on most.
+    elsewhere: Option<Box<Elsewhere>>,
     closed: Option<Box<Closed>>,
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
     pub(crate) discarded: u32,
@@ -31,6 +30,14 @@ pub(crate) struct Driver<T> {
     /// The piece with which a message has begun that is received in pieces, until its reader takes it.
     peeked: Option<Box<MessagePiece>>,
     span: ConnectionSpan,
+}
+
+/// Who speaks to the connection from elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) mailbox: Option<Mailbox>,
+    /// Where a server may call for the end; gone once it has.
+    pub(crate) drain: Option<Member>,
 }
 
 impl<T: Transport> Driver<T> {
@@ -43,8 +50,7 @@ impl<T: Transport> Driver<T> {
             inbound,
             rest,
             timer,
-            mailbox: None,
-            drain: None,
+            elsewhere: None,
             closed: None,
             discarded: 0,
             is_shut: false,
@@ -61,8 +67,7 @@ impl<T: Transport> Driver<T> {
             inbound: self.inbound,
             rest: self.rest,
             timer: self.timer,
-            mailbox: self.mailbox,
-            drain: self.drain,
+            elsewhere: self.elsewhere,
             closed: self.closed,
             discarded: self.discarded,
             is_shut: self.is_shut,
@@ -83,7 +88,7 @@ impl<T: Transport> Driver<T> {
     /// Cancel-safe: everything that was read is in `self` whenever this is pending.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
-            let event = match self.rest.parse(|rest| self.inbound.poll_event(rest)) {
+            let event = match self.parse() {
                 Some(event) => event,
                 None => match self.poll_progress(cx) {
                     Poll::Ready(Some(event)) => event,
@@ -107,11 +112,21 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(None)
     }
 
+    /// The next event of what is here already.
+    #[inline]
+    fn parse(&mut self) -> Option<Event> {
+        if self.rest.is_empty() && self.inbound.needs_input() {
+            return None;
+        }
+        self.rest.parse(|rest| self.inbound.poll_event(rest))
+    }
+
     /// Nothing is left to parse: writes, reads, and looks at the clock.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll_drain(cx);
-        // Once all is written, what found no room is taken.
-        while self.poll_mailbox(cx) & self.poll_write(cx) {}
+        if self.elsewhere.is_some() {
+            self.poll_elsewhere(cx);
+        }
+        self.poll_write(cx);
         if self.exchange(cx) {
             return Poll::Ready(None);
         }
@@ -143,13 +158,13 @@ impl<T: Transport> Driver<T> {
             return Poll::Ready(None);
         }
         let mut block = block::take_read(&mut self.rest);
-        let Poll::Ready(read) = self.transport.poll_read(&mut block, cx) else {
-            block::return_read(block, &mut self.rest);
+        let Poll::Ready(read) = self.transport.poll_read(&mut block.bytes, cx) else {
+            block::return_read(block, &mut self.rest, Because::Waiting);
             return Poll::Pending;
         };
         self.handle_read(read);
-        let event = self.inbound.poll_event(&mut block);
-        block::return_read(block, &mut self.rest);
+        let event = self.inbound.poll_event(&mut block.bytes);
+        block::return_read(block, &mut self.rest, Because::Event);
         Poll::Ready(event)
     }
 
@@ -182,10 +197,22 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Takes what is said from elsewhere.
+    fn poll_elsewhere(&mut self, cx: &mut Context<'_>) {
+        self.poll_drain(cx);
+        // Once all is written, what found no room is taken.
+        while self.poll_mailbox(cx) & self.poll_write(cx) {}
+    }
+
+    /// Where others put what they have to say.
+    pub(crate) fn elsewhere(&mut self) -> &mut Elsewhere {
+        self.elsewhere.get_or_insert_default()
+    }
+
     /// Queues a Close frame when the server shuts down; what waits in the mailbox leaves before it, while there is room.
     fn poll_drain(&mut self, cx: &mut Context<'_>) {
-        if self.drain.as_mut().is_some_and(|member| member.poll(cx).is_ready()) {
-            self.drain = None;
+        let drain = self.elsewhere.as_mut().map(|elsewhere| &mut elsewhere.drain);
+        if drain.is_some_and(|drain| drain.take_if(|member| member.poll(cx).is_ready()).is_some()) {
             self.poll_mailbox(cx);
             let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server shuts down");
             // Refused only where it is closing already.
@@ -197,7 +224,9 @@ impl<T: Transport> Driver<T> {
     /// Takes what others have sent through their [`Sender`](crate::Sender)s, while there is room. Whether one waits that
     /// found none.
     fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(mailbox) = &mut self.mailbox else { return false };
+        let Some(mailbox) = self.elsewhere.as_mut().and_then(|elsewhere| elsewhere.mailbox.as_mut()) else {
+            return false;
+        };
         while mailbox.poll_waiting(cx) {
             // Also for a message that finds no room: what takes the room may be nobody else's to write.
             self.transport.set_must_flush(MustFlush::Yes);
@@ -227,11 +256,10 @@ impl<T: Transport> Driver<T> {
 
     /// The end: the transport is shut down as far as it can be at once, and dropped with the connection.
     fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
-        self.rest = Rest::default();
+        self.rest.clear();
         self.span.closed(&closed);
         self.closed = Some(closed);
-        self.mailbox = None;
-        self.drain = None;
+        self.elsewhere = None;
         self.transport.outlet(cx, |outlet, cx| {
             outlet.outbound.handle_transport_error(); // nothing that still waits can leave
             let _ = outlet.poll_shutdown(cx);

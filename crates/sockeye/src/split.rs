@@ -53,8 +53,8 @@ where
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     /// See [`WebSocket::recv`](crate::WebSocket::recv).
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.driver.poll_message(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.driver.poll_message(cx))
     }
 
     /// See [`WebSocket::next_event`](crate::WebSocket::next_event).
@@ -92,43 +92,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pieces for ReadHalf<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// See [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError<Option<Message>>> {
-        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto)).await
+    pub fn send(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Message>>>> {
+        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto))
     }
 
     /// Queues a message; waits only while the queue is full. It leaves with the next [`flush`](Self::flush) or `send`,
     /// or when the reading half answers a control frame.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), SendError<Message>> {
-        sending::feed(self, message.into(), Compress::Auto).await
+    pub fn feed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError<Message>>> {
+        sending::feed(self, message.into(), Compress::Auto)
     }
 
     /// See [`WebSocket::feed_with`](crate::WebSocket::feed_with).
-    pub async fn feed_with(
+    pub fn feed_with(
         &mut self,
         message: impl Into<Message>,
         compress: Compress,
-    ) -> Result<(), SendError<Message>> {
-        sending::feed(self, message.into(), compress).await
+    ) -> impl Future<Output = Result<(), SendError<Message>>> {
+        sending::feed(self, message.into(), compress)
     }
 
     /// See [`WebSocket::feed_prepared`](crate::WebSocket::feed_prepared).
-    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), SendError<()>> {
-        sending::feed_prepared(self, message).await
+    pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), SendError<()>>> {
+        sending::feed_prepared(self, message)
     }
 
     /// See [`WebSocket::flush`](crate::WebSocket::flush).
-    pub async fn flush(&mut self) -> Result<(), SendError<()>> {
-        sending::flush(self).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), SendError<()>>> {
+        sending::flush(self)
     }
 
     /// See [`WebSocket::ping`](crate::WebSocket::ping).
-    pub async fn ping(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
-        sending::send(self, payload.into(), |outbound, payload| outbound.ping(payload, timer::now())).await
+    pub fn ping(
+        &mut self,
+        payload: impl Into<Payload>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Payload>>>> {
+        sending::send(self, payload.into(), |outbound, payload| outbound.ping(payload, timer::now()))
     }
 
     /// See [`WebSocket::pong`](crate::WebSocket::pong).
-    pub async fn pong(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
-        sending::send(self, payload.into(), Outbound::pong).await
+    pub fn pong(
+        &mut self,
+        payload: impl Into<Payload>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Payload>>>> {
+        sending::send(self, payload.into(), Outbound::pong)
     }
 
     /// Begins the closing handshake: everything queued leaves, then a Close frame. The reading half tells when and

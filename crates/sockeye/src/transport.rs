@@ -4,11 +4,14 @@ use crate::{block, timer};
 use bytes::{Buf, BufMut};
 use sockeye_proto::{Notice, Outbound};
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+/// Pieces that one write takes.
+const SLICES: usize = 64;
 
 /// A way to read, and the outbound half with the way to write it.
 pub(crate) trait Transport {
@@ -113,14 +116,25 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 
     fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbound.has_remaining() {
-            match pin!(self.writer.write_buf(&mut self.outbound)).poll(cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(_)) => self.unflushed = true,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+            match ready!(self.poll_write(cx))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.outbound.advance(written),
             }
+            self.unflushed = true;
         }
         if self.unflushed { Pin::new(&mut self.writer).poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Writes once. What stands in one piece needs no vector, which costs the kernel time.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let writer = Pin::new(&mut self.writer);
+        let chunk = self.outbound.chunk();
+        if chunk.len() == self.outbound.remaining() || !writer.is_write_vectored() {
+            return writer.poll_write(cx, chunk);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.outbound.chunks_vectored(&mut slices);
+        writer.poll_write_vectored(cx, &slices[..count])
     }
 }
 

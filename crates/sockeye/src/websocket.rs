@@ -80,8 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// [`closed`](Self::closed). An end without a closing handshake is an error.
     ///
     /// While it waits it writes what was [fed](Self::feed), answers pings and keeps the deadlines.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.driver.poll_message(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.driver.poll_message(cx))
     }
 
     /// Like [`recv`](Self::recv), but shows control frames too. They have been answered.
@@ -98,45 +98,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush). A message that is refused comes back; it does
     /// not where it was queued and the transport failed under it.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError<Option<Message>>> {
-        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto)).await
+    pub fn send(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Message>>>> {
+        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto))
     }
 
     /// Queues a message; waits only while the queue is full. It leaves when `recv` finds nothing more to read, or on
     /// [`flush`](Self::flush): so the answers to what one read brought leave in one write.
     ///
     /// Fails, and gives the message back, once the connection is closing.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), SendError<Message>> {
-        sending::feed(self, message.into(), Compress::Auto).await
+    pub fn feed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError<Message>>> {
+        sending::feed(self, message.into(), Compress::Auto)
     }
 
     /// Like [`feed`](Self::feed), with a say in whether the message is compressed.
-    pub async fn feed_with(
+    pub fn feed_with(
         &mut self,
         message: impl Into<Message>,
         compress: Compress,
-    ) -> Result<(), SendError<Message>> {
-        sending::feed(self, message.into(), compress).await
+    ) -> impl Future<Output = Result<(), SendError<Message>>> {
+        sending::feed(self, message.into(), compress)
     }
 
     /// Queues a message that is prepared for many connections.
-    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), SendError<()>> {
-        sending::feed_prepared(self, message).await
+    pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), SendError<()>>> {
+        sending::feed_prepared(self, message)
     }
 
     /// Waits until everything queued has been given to the transport. Fails where the transport has failed.
-    pub async fn flush(&mut self) -> Result<(), SendError<()>> {
-        sending::flush(self).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), SendError<()>>> {
+        sending::flush(self)
     }
 
     /// Sends a ping of at most 125 bytes. Its pong gives the round-trip time in [`stats`](Self::stats).
-    pub async fn ping(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
-        sending::send(self, payload.into(), |outbound, payload| outbound.ping(payload, timer::now())).await
+    pub fn ping(
+        &mut self,
+        payload: impl Into<Payload>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Payload>>>> {
+        sending::send(self, payload.into(), |outbound, payload| outbound.ping(payload, timer::now()))
     }
 
     /// Sends an unasked pong of at most 125 bytes (RFC 6455 5.5.3: a one-way heartbeat).
-    pub async fn pong(&mut self, payload: impl Into<Payload>) -> Result<(), SendError<Option<Payload>>> {
-        sending::send(self, payload.into(), Outbound::pong).await
+    pub fn pong(
+        &mut self,
+        payload: impl Into<Payload>,
+    ) -> impl Future<Output = Result<(), SendError<Option<Payload>>>> {
+        sending::send(self, payload.into(), Outbound::pong)
     }
 
     /// Closes the connection: everything queued leaves, then a Close frame with this code and at most 123 bytes of
@@ -240,7 +252,7 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(crate) fn sender(&mut self, capacity: usize) -> Sender {
-        self.mailbox.get_or_insert_with(|| Box::new(Mailbox::new(capacity))).sender()
+        self.elsewhere().mailbox.get_or_insert_with(|| Mailbox::new(capacity)).sender()
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -21,6 +21,7 @@ pub(super) struct OpenMessage {
 
 impl Outbound {
     /// Queues a message: all of it or nothing.
+    #[inline]
     pub fn feed(&mut self, message: Message, compress: Compress) -> Result<(), SendError<Message>> {
         if let Some(reason) = self.refusal_of_message(message.len()) {
             return Err(SendError { value: message, reason });
@@ -39,6 +40,7 @@ impl Outbound {
         Ok(())
     }
 
+    #[inline]
     fn push_message(&mut self, message: Message, compress: Compress) {
         let kind = message.kind();
         let (payload, rsv) = self.transform(kind, message.into_payload(), compress);
@@ -109,6 +111,7 @@ impl Outbound {
         }
     }
 
+    #[inline]
     fn transform(&mut self, kind: Kind, payload: Payload, compress: Compress) -> (Payload, Rsv) {
         match &mut self.extensions {
             Some(extensions) => extensions.encode(kind, payload, compress),
@@ -116,6 +119,7 @@ impl Outbound {
         }
     }
 
+    #[inline]
     fn refusal_of_message(&self, len: usize) -> Option<Refusal> {
         // No message is open on a connection that is closing.
         if self.open.is_some() { Some(Refusal::MessageOpen) } else { self.refusal(len) }

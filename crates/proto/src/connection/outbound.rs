@@ -267,21 +267,25 @@ impl Outbound {
     }
 
     /// Whether the transport has failed, so that what waited was lost.
+    #[inline]
     pub fn is_broken(&self) -> bool {
         self.phase == Phase::Broken
     }
 
     /// Whether it has a buffer to join small frames in.
+    #[inline]
     pub fn has_buffer(&self) -> bool {
         self.queue.is_some()
     }
 
     /// Gives it a buffer to join small frames in, where it has none.
+    #[inline]
     pub fn lend_buffer(&mut self, buffer: WriteBuffer) {
         self.queue.get_or_insert(buffer.0);
     }
 
     /// Takes the buffer back, once nothing waits in it, so that an idle connection owns none.
+    #[inline]
     pub fn reclaim_buffer(&mut self) -> Option<WriteBuffer> {
         self.queue.take_if(|queue| queue.is_empty() && queue.blocked_since.is_none()).map(WriteBuffer)
     }
@@ -313,11 +317,13 @@ impl Outbound {
         }
     }
 
+    #[inline]
     fn queued(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.queued())
     }
 
     /// Why a message of `len` bytes is not taken now.
+    #[inline]
     pub(super) fn refusal(&self, len: usize) -> Option<Refusal> {
         if self.phase != Phase::Open {
             return Some(Refusal::Closed);
@@ -327,6 +333,7 @@ impl Outbound {
         (queued > 0 && queued.saturating_add(len) > self.limits.max_queued).then_some(Refusal::Full)
     }
 
+    #[inline]
     pub(super) fn push_frame(&mut self, frame: Frame) {
         let key = self.keys.as_mut().map(|keys| keys.next_key());
         let payload_len = frame.payload.len() as u64;

@@ -42,28 +42,50 @@ struct Lane {
 
 impl Queue {
     /// Bytes that wait, the lane not counted.
+    #[inline]
     pub(super) fn queued(&self) -> usize {
         self.front_len + self.tail.len() - self.written
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.remaining() == 0
     }
 
     /// Queues a frame behind everything that waits, masked where the header has a key. More memory than the waiting
     /// bytes take is held only up to `most` bytes in all.
+    #[inline]
     pub(super) fn push(&mut self, header: &Header, payload: Payload, most: usize) {
-        let copied = if payload.len() <= COPY_MAX { payload.len() } else { 0 };
-        self.spill_lane(MAX_HEADER + copied, most);
+        if payload.len() > COPY_MAX {
+            return self.push_large(header, payload, most);
+        }
+        self.make_room(MAX_HEADER + payload.len().max(Payload::INLINE), most);
         push_header(&mut self.tail, header);
-        if payload.len() <= COPY_MAX {
-            push_payload(&mut self.tail, header, &payload);
-        } else {
-            let payload = match header.mask {
-                Some(key) => masked(payload, key),
-                None => payload.into(),
-            };
-            self.push_by_reference(payload, most);
+        match payload.padded() {
+            Some(padded) => push_padded(&mut self.tail, padded, payload.len()),
+            None => self.tail.extend_from_slice(&payload),
+        }
+        if let Some(key) = header.mask {
+            let start = self.tail.len() - payload.len();
+            mask(&mut self.tail[start..], key);
+        }
+    }
+
+    fn push_large(&mut self, header: &Header, payload: Payload, most: usize) {
+        self.make_room(MAX_HEADER, most);
+        push_header(&mut self.tail, header);
+        let payload = match header.mask {
+            Some(key) => masked(payload, key),
+            None => payload.into(),
+        };
+        self.push_by_reference(payload, most);
+    }
+
+    /// Room for `additional` bytes, behind the lane's frames.
+    #[inline]
+    fn make_room(&mut self, additional: usize, most: usize) {
+        if !self.lane.bytes.is_empty() || self.tail.capacity() - self.tail.len() < additional {
+            self.spill_lane(additional, most);
         }
     }
 
@@ -130,10 +152,19 @@ impl Queue {
     }
 }
 
+#[inline]
 fn push_header(out: &mut Vec<u8>, header: &Header) {
     let mut bytes = [0; MAX_HEADER];
     let len = header.encode(&mut bytes);
-    out.extend_from_slice(&bytes[..len]);
+    push_padded(out, &bytes, len);
+}
+
+/// Appends the first `len` bytes of an array. A copy of a length that the compiler knows needs no call.
+#[inline]
+fn push_padded<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N], len: usize) {
+    let end = out.len() + len.min(N);
+    out.extend_from_slice(bytes);
+    out.truncate(end);
 }
 
 fn push_payload(out: &mut Vec<u8>, header: &Header, payload: &[u8]) {

@@ -62,7 +62,7 @@ fn plain() -> impl Strategy<Value = (u8, Vec<u8>)> {
         6 => "\\PC{0,40}".prop_map(|text| (TEXT, text.into_bytes())),
         2 => prop::collection::vec(any::<u8>(), 0..80).prop_map(|bytes| (TEXT, bytes)),
         6 => (0usize..300).prop_map(|len| (BINARY, noise(len))),
-        2 => (16_000usize..70_000).prop_map(|len| (BINARY, noise(len))),
+        2 => (16_000usize..140_000).prop_map(|len| (BINARY, noise(len))),
         1 => (8_000usize..20_000).prop_map(|len| (TEXT, "€".repeat(len).into_bytes())),
     ]
 }

@@ -108,19 +108,19 @@ fn text_is_checked_in_its_plain_form() {
 
 #[test]
 fn a_large_transformed_message_read_directly_is_unmasked_and_given_back() {
-    let plain = noise(40_000);
+    let plain = noise(100_000);
     let bytes = frame(Role::Server, BINARY | BIT, &made(Op::Double, &plain));
     let mut end = extended(Role::Server, Op::Double);
-    end.reads(&bytes[..20_000]);
+    end.reads(&bytes[..40_000]);
     let len = {
         let mut room = end.connection.inbound.direct().unwrap();
         let len = room.remaining_mut();
-        room.put_slice(&bytes[20_000..20_000 + len]);
+        room.put_slice(&bytes[40_000..40_000 + len]);
         len
     };
     end.connection.handle_read(len, end.now);
     assert_eq!(end.polls(), []);
-    assert_eq!(end.reads(&bytes[20_000 + len..]), [Event::Message(plain.into())]);
+    assert_eq!(end.reads(&bytes[40_000 + len..]), [Event::Message(plain.into())]);
 }
 
 #[test]

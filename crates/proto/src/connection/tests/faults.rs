@@ -141,7 +141,7 @@ fn bad_text_fails_at_its_first_bad_byte_before_the_rest_of_its_frame() {
 #[test]
 fn bad_text_read_directly_fails_at_its_first_bad_byte() {
     let mut end = End::server();
-    end.reads(&frame(Role::Server, TEXT, &vec![b'x'; 50_000])[..20_000]);
+    end.reads(&frame(Role::Server, TEXT, &vec![b'x'; 100_000])[..40_000]);
     let mut room = end.connection.inbound.direct().unwrap();
     room.put_slice(&[0; 5]);
     end.connection.handle_read(5, end.now);

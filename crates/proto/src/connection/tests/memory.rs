@@ -114,8 +114,8 @@ fn i5_a_header_alone_reserves_nothing() {
 }
 
 #[test]
-fn room_is_lent_from_eight_kilobytes_on_and_only_while_as_much_is_missing() {
-    let half = 8 << 10;
+fn room_is_lent_from_32_kilobytes_on_and_only_while_as_much_is_missing() {
+    let half = 32 << 10;
     let lent = |len: usize, declared: usize| {
         let mut end = End::server();
         end.reads(
@@ -124,12 +124,12 @@ fn room_is_lent_from_eight_kilobytes_on_and_only_while_as_much_is_missing() {
         );
         end.connection.inbound.direct().map(|room| room.remaining_mut())
     };
-    assert_eq!(lent(half - 1, 100_000), None);
-    assert_eq!(lent(half, 100_000), Some(half));
+    assert_eq!(lent(half - 1, 200_000), None);
+    assert_eq!(lent(half, 200_000), Some(half));
     assert_eq!(lent(half, 2 * half), Some(half));
     assert_eq!(lent(half + 1, 2 * half), None);
     assert_eq!(lent(3 * half, 4 * half + 5), Some(half + 5));
-    assert_eq!(lent(50_000, 100_000), Some(50_000));
+    assert_eq!(lent(50_000, 200_000), Some(50_000));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn no_room_is_lent_for_streamed_messages_nor_inside_control_frames() {
 
     let mut end = End::server();
     end.connection.inbound.set_delivery(Delivery::Pieces);
-    end.reads(&frame(Role::Server, TEXT, &vec![b'x'; 50_000])[..20_000]);
+    end.reads(&frame(Role::Server, TEXT, &vec![b'x'; 100_000])[..50_000]);
     assert!(end.connection.inbound.direct().is_none());
 }
 
@@ -229,9 +229,9 @@ fn is_slice_of_the_block(len: usize) -> bool {
 }
 
 #[test]
-fn a_payload_of_8_kilobytes_is_a_slice_of_the_block_and_a_shorter_one_a_copy() {
-    assert!(!is_slice_of_the_block((8 << 10) - 1));
-    assert!(is_slice_of_the_block(8 << 10));
+fn a_payload_of_16_kilobytes_is_a_slice_of_the_block_and_a_shorter_one_a_copy() {
+    assert!(!is_slice_of_the_block((16 << 10) - 1));
+    assert!(is_slice_of_the_block(16 << 10));
     assert!(is_slice_of_the_block(30_000));
 }
 

@@ -165,10 +165,46 @@ fn i4_every_single_cut_of_a_dialogue() {
     }
 }
 
+/// Without extensions a message that is whole is taken in one step; in two chunks it is taken in many.
+#[test]
+fn i4_messages_taken_in_one_step_are_the_same() {
+    let plain = |role| End::with_codecs(role, Limits { max_message: 70_000, ..Limits::default() }, vec![]);
+    let behind = |role| [frame(role, PING, b"between"), frame(role, TEXT, b"behind")].concat();
+    for role in [Role::Client, Role::Server] {
+        for len in [0, 1, 22, 23, 24, 63, 64, 125, 126, 127, 16_383, 16_384, 65_535, 65_536, 70_000, 70_001] {
+            for (first, payload) in [(BINARY, noise(len)), (TEXT, vec![b'x'; len]), (TEXT, noise(len))] {
+                for end in [vec![], behind(role)] {
+                    let bytes = [frame(role, first, &payload), end].concat();
+                    let (once, _) = run(plain(role), &[&bytes], &[Way::Lent]);
+                    for at in [1, 2, 3, bytes.len() / 2, bytes.len() - 1].map(|at| at.min(bytes.len())) {
+                        let (cut, _) = run(plain(role), &[&bytes[..at], &bytes[at..]], &[Way::Lent]);
+                        assert_eq!(once, cut, "{role:?} {first:#x} of {len} bytes, cut at {at}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A header that is wrong is wrong in one step, too.
+#[test]
+fn i4_faults_in_a_header_are_the_same() {
+    let not_minimal = [0x82, 0xfe, 0, 125].into_iter().chain([0; 4 + 125]).collect::<Vec<u8>>();
+    let unmasked = frame(Role::Client, TEXT, b"unmasked");
+    for bytes in [not_minimal, unmasked, frame(Role::Server, CONTINUATION, b"of nothing")] {
+        let (once, _) = run(End::server(), &[&bytes], &[Way::Lent]);
+        assert!(once.is_faulty());
+        for at in 1..bytes.len() {
+            let (cut, _) = run(End::server(), &[&bytes[..at], &bytes[at..]], &[Way::Lent]);
+            assert_eq!(once, cut, "cut at {at}");
+        }
+    }
+}
+
 #[test]
 fn i4_a_long_message_read_directly_is_the_same() {
     for role in [Role::Client, Role::Server] {
-        let message = frame(role, BINARY, &noise(100_000));
+        let message = frame(role, BINARY, &noise(140_000));
         let (once, _) = run(end(role, Delivery::Whole), &[&message], &[Way::Lent]);
         let chunks: Vec<&[u8]> = message.chunks(10_001).collect();
         let (cut, direct) = run(end(role, Delivery::Whole), &chunks, &[Way::Direct]);
@@ -180,18 +216,18 @@ fn i4_a_long_message_read_directly_is_the_same() {
 /// A driver that reads past the message in the same call brings the rest in the lent buffer.
 #[test]
 fn bytes_behind_the_direct_ones_are_parsed_in_the_same_poll() {
-    let bytes = [frame(Role::Client, BINARY, &noise(40_000)), frame(Role::Client, TEXT, b"next")].concat();
+    let bytes = [frame(Role::Client, BINARY, &noise(100_000)), frame(Role::Client, TEXT, b"next")].concat();
     let mut end = End::client();
-    assert_eq!(end.reads(&bytes[..31_000]), []);
+    assert_eq!(end.reads(&bytes[..60_000]), []);
     let len = end.connection.inbound.direct().map_or(0, |mut room| {
         let len = room.remaining_mut();
-        room.put_slice(&bytes[31_000..31_000 + len]);
+        room.put_slice(&bytes[60_000..60_000 + len]);
         len
     });
-    assert_eq!(len, 4 + 40_000 - 31_000);
-    end.input.extend_from_slice(&bytes[31_000 + len..]);
-    end.connection.handle_read(bytes.len() - 31_000, end.now);
-    assert_eq!(end.polls(), [Event::Message(noise(40_000).into()), Event::Message("next".into())]);
+    assert_eq!(len, 10 + 100_000 - 60_000);
+    end.input.extend_from_slice(&bytes[60_000 + len..]);
+    end.connection.handle_read(bytes.len() - 60_000, end.now);
+    assert_eq!(end.polls(), [Event::Message(noise(100_000).into()), Event::Message("next".into())]);
 }
 
 /// Bad text before bytes that the extension cannot undo: the first fault is told, not the one that is found first.
