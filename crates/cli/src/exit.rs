@@ -30,6 +30,7 @@ exit_codes! {
     Broken = 6, "the connection was lost, the peer broke the protocol, or a message was above --max-message";
     PeerError = 7, "the peer closed with another code than 1000, 1001 or none; subscribe: the server said to stop";
     NoAnswer = 8, "--once: the connection ended before a message came";
+    NoEcho = 9, "bench: answers were wrong, missing, out of order or unasked";
     Interrupted = 130, "ended by Ctrl-C or SIGTERM";
 }
 

@@ -1,10 +1,12 @@
 //! The binary `sockeye`: the push server, and tools that see and test what speaks WebSocket.
 
 mod args;
+mod bench;
 mod connect;
 mod documents;
 mod echo;
 mod exit;
+mod files;
 mod publish;
 mod remote;
 mod serve;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Echo(args) => echo::run(&args),
         Command::Connect(args) => connect::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { command } => documents::man(command.as_deref()),

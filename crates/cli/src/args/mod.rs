@@ -1,6 +1,7 @@
 //! The command line: one declaration per flag, from which help, man page and completions come.
 #![allow(clippy::doc_markdown, reason = "the comments of flags are the help text, which is no Markdown")]
 
+mod bench;
 mod connect;
 mod echo;
 mod publish;
@@ -11,6 +12,7 @@ mod subscribe;
 mod time;
 mod token;
 
+pub(crate) use bench::{BenchArgs, LoadArgs};
 pub(crate) use connect::{ConnectArgs, HandshakeArgs, TlsArgs};
 pub(crate) use echo::EchoArgs;
 pub(crate) use publish::PublishArgs;
@@ -49,6 +51,9 @@ pub(crate) enum Command {
 
     #[command(after_long_help = exit_codes())]
     Connect(ConnectArgs),
+
+    #[command(after_long_help = exit_codes())]
+    Bench(BenchArgs),
 
     Token(TokenArgs),
 

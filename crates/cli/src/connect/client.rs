@@ -20,13 +20,16 @@ const SECRETS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "toke
 
 /// The client that the command line asks for.
 pub(super) fn client(args: &ConnectArgs, input: Input) -> Result<Client, Failure> {
-    let client = Client::new(&args.url).map_err(usage)?;
-    let client = with_handshake(client, &args.handshake)?;
     let mut limits = Limits::default();
     limits.max_message = args.max_message;
     limits.timing.close = patience(input, Until::of(args));
-    let client = client.limits(limits);
-    match tls(&args.tls).map_err(|error| Failure::new(Exit::Failure, error))? {
+    Ok(client_to(&args.url, &args.handshake, &args.tls)?.limits(limits))
+}
+
+/// A client for this address that asks for this and trusts these.
+pub(crate) fn client_to(url: &str, handshake: &HandshakeArgs, trust: &TlsArgs) -> Result<Client, Failure> {
+    let client = with_handshake(Client::new(url).map_err(usage)?, handshake)?;
+    match tls(trust).map_err(|error| Failure::new(Exit::Failure, error))? {
         Some(tls) => Ok(client.tls(tls)),
         None => Ok(client),
     }

@@ -8,8 +8,9 @@ mod pipe;
 mod report;
 mod session;
 
-pub(crate) use output::{Colours, line_of};
-pub(crate) use report::failure;
+pub(crate) use client::client_to;
+pub(crate) use output::{Colours, described, line_of};
+pub(crate) use report::{connected, failure};
 
 use crate::args::ConnectArgs;
 use crate::exit::{Failure, Outcome};
@@ -89,8 +90,8 @@ async fn talk(ws: WebSocket<Stream>, args: &ConnectArgs, report: &Report, mut ou
     told.map_err(Failure::local("cannot write to standard output"))?;
 
     if let (Form::Screen(colours), Input::Terminal) = (form(args), input(args)) {
-        let connected = if args.verbose { String::new() } else { report::connected(report) + "; " };
-        eprintln!("{connected}/help lists the commands");
+        let told = if args.verbose { String::new() } else { connected(report) + "; " };
+        eprintln!("{told}/help lists the commands");
         let (terminal, requests, output) = Terminal::start(kind, colours);
         let outcome = session::run(ws, plan, requests, output).await;
         terminal.end();

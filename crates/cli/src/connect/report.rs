@@ -26,7 +26,7 @@ pub(super) fn verbose(report: &Report, error: Option<&ConnectError>) -> String {
 }
 
 /// Where to, and what was agreed on.
-pub(super) fn connected(report: &Report) -> String {
+pub(crate) fn connected(report: &Report) -> String {
     let mut parts = vec!["connected".to_owned()];
     parts.extend(report.address.map(|address| format!(" to {address}")));
     parts.extend(report.tls.as_ref().map(|tls| format!(" with {} {}", tls.protocol, tls.cipher)));

@@ -1,11 +1,11 @@
 //! `sockeye serve`: the push server, from its configuration to its end.
 
-mod files;
 mod log;
 mod welcome;
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files;
 use crate::signals::Signals;
 use sockeye_hub::broker::MemoryBroker;
 use sockeye_hub::config::{Config, Sources};
@@ -44,7 +44,7 @@ fn load(args: ServeArgs) -> Result<Config, Failure> {
 async fn serve(config: Config) -> Outcome {
     let mut signals = Signals::new().map_err(Failure::local("cannot hear signals"))?;
     let settings = config.settings;
-    files::raise();
+    let _ = files::raise(); // the server tells of the connections that it cannot accept
     let broker = Arc::new(MemoryBroker::new(settings.limits.history));
     let server =
         Server::bind(settings.clone(), broker).map_err(|error| Failure::new(Exit::Failure, error))?;

@@ -23,6 +23,27 @@ const CONNECT_FLAGS: [&str; 17] = [
 ];
 const ECHO_FLAGS: [&str; 6] =
     ["--listen", "--threads", "--deflate", "--max-message", "--tls-cert", "--tls-key"];
+const BENCH_FLAGS: [&str; 19] = [
+    "--connections",
+    "--size",
+    "--text",
+    "--in-flight",
+    "--rate",
+    "--duration",
+    "--warm-up",
+    "--patience",
+    "--threads",
+    "--json",
+    "--header",
+    "--subprotocol",
+    "--origin",
+    "--auth",
+    "--deflate",
+    "--connect-timeout",
+    "--ca",
+    "--cert",
+    "--insecure",
+];
 const TOKEN_FLAGS: [&str; 10] = [
     "--sub",
     "--channel",
@@ -45,13 +66,14 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn help_names_every_flag_and_exit_code() {
     let (connect, echo) = (printed(&["connect", "--help"]), printed(&["echo", "--help"]));
-    let token = printed(&["token", "--help"]);
+    let (token, bench) = (printed(&["token", "--help"]), printed(&["bench", "--help"]));
+    assert!(BENCH_FLAGS.iter().all(|flag| bench.contains(flag)), "{bench}");
     assert!(TOKEN_FLAGS.iter().all(|flag| token.contains(flag)), "{token}");
     assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
     assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
     assert!(echo.contains("[default: 127.0.0.1:9001]") && echo.contains("[default: 64MiB]"), "{echo}");
-    for page in [connect, printed(&["--help"])] {
-        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "130"] {
+    for page in [connect, bench, printed(&["--help"])] {
+        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "130"] {
             assert!(
                 page.lines().any(|line| line.trim_start().starts_with(&format!("{code}  "))),
                 "{code}: {page}"
@@ -68,7 +90,8 @@ fn man_pages_name_every_flag_and_exit_code() {
     assert!(CONNECT_FLAGS.iter().all(|flag| connect.contains(flag)), "{connect}");
     assert!(ECHO_FLAGS.iter().all(|flag| echo.contains(flag)), "{echo}");
     assert!(connect.contains("130"), "{connect}");
-    let token = page(&["token"]);
+    let (token, bench) = (page(&["token"]), page(&["bench"]));
+    assert!(BENCH_FLAGS.iter().all(|flag| bench.contains(flag)), "{bench}");
     assert!(TOKEN_FLAGS.iter().all(|flag| token.contains(flag)), "{token}");
     for (text, title, has_commands) in
         [(&program, "sockeye", true), (&connect, "sockeye-connect", false), (&echo, "sockeye-echo", false)]
@@ -84,7 +107,7 @@ fn man_pages_name_every_flag_and_exit_code() {
 fn completions_name_every_flag() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = printed(&["completions", shell]);
-        for flag in CONNECT_FLAGS.iter().chain(&ECHO_FLAGS).chain(&TOKEN_FLAGS) {
+        for flag in [&CONNECT_FLAGS[..], &ECHO_FLAGS, &BENCH_FLAGS, &TOKEN_FLAGS].concat() {
             let name = flag.trim_start_matches("--");
             assert!(text.contains(name), "{shell}: {flag}");
         }
@@ -108,6 +131,12 @@ fn flags_that_need_each_other_are_told_so() {
         &["connect", "ws://a/", "--insecure", "--ca", "a"],
         &["connect", "ws://a/", "--ping", "0"],
         &["echo", "--threads", "0"],
+        &["bench", "ws://a/", "--connections", "0"],
+        &["bench", "ws://a/", "--in-flight", "0"],
+        &["bench", "ws://a/", "--rate", "0"],
+        &["bench", "ws://a/", "--duration", "0s"],
+        &["bench", "ws://a/", "--size", "1MB"],
+        &["bench"],
         &["echo", "--max-message", "1MB"],
         &[],
     ] {

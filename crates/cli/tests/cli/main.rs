@@ -1,5 +1,6 @@
 //! The real binary, against itself and against servers that misbehave.
 
+mod bench;
 mod connect;
 mod declaration;
 mod echo;

@@ -51,13 +51,28 @@ impl Program {
         Self::spawn_on(command, std::fs::File::open(file).expect("is there").into())
     }
 
+    /// The same with fewer files that it may have open.
+    #[cfg(unix)]
+    pub(crate) fn with_files(limit: u32, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_sockeye");
+        command.args(["-c", &format!("ulimit -n {limit} && exec {program} \"$@\""), "sh"]).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// The same below a terminal that shows what goes to standard error, its own input and output elsewhere.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn on_terminal(arguments: &str) -> Self {
+        let program = env!("CARGO_BIN_EXE_sockeye");
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{program} {arguments} </dev/null >/dev/null"), "/dev/null"]);
+        Self::spawn(command)
+    }
+
     /// `sockeye connect` on a terminal that shows what goes to standard error, its own input and output elsewhere.
     #[cfg(target_os = "linux")]
     pub(crate) fn connect_below_terminal(url: &str) -> Self {
-        let program = env!("CARGO_BIN_EXE_sockeye");
-        let mut command = Command::new("script");
-        command.args(["-qec", &format!("{program} connect {url} </dev/null >/dev/null"), "/dev/null"]);
-        Self::spawn(command)
+        Self::on_terminal(&format!("connect {url}"))
     }
 
     fn spawn(command: Command) -> Self {

@@ -3,8 +3,8 @@
 mod json;
 mod screen;
 
-pub(crate) use screen::{Colours, line_of, visible};
-pub(super) use screen::{described, milliseconds};
+pub(super) use screen::milliseconds;
+pub(crate) use screen::{Colours, described, line_of, visible};
 
 use crate::exit::Outcome;
 use sockeye::{Closed, Event, Message};
