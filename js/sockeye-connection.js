@@ -255,7 +255,7 @@ export class Connection {
   #watch(link) {
     const wait = link.heard + link.limit - this.settings.clock.now();
     if (wait <= 0) this.ended(link, { message: 'silent' });
-    // NaN of an attempt, which has a deadline.
+    // NaN of an attempt and of polls, which have a deadline.
     else if (wait) this.#timers.silence.set(wait, () => this.#watch(link));
   }
 
