@@ -40,18 +40,25 @@ impl Payload {
         Self(Repr::Inline { len: bytes.len() as u8, bytes: inline })
     }
 
-    /// The first `len` bytes of `bytes`, unmasked where they are short enough to stand inline; `None` where they are
-    /// not, or where too little stands behind them for a copy of a fixed length.
+    /// A payload with an unmasked copy of the first `len` bytes of `bytes`.
     #[inline]
-    pub(crate) fn unmask_inline(bytes: &[u8], len: usize, key: [u8; 4]) -> Option<Self> {
-        let masked: &[u8; INLINE] = bytes.first_chunk().filter(|_| len <= INLINE)?;
+    pub(crate) fn unmask(bytes: &[u8], len: usize, key: [u8; 4]) -> Self {
+        if len > INLINE {
+            let mut copy = bytes[..len].to_vec();
+            mask(&mut copy, key);
+            return copy.into();
+        }
         let mut words = [0; INLINE + 1];
-        words[..INLINE].copy_from_slice(masked);
-        mask(&mut words, key); // what stands behind the payload is never looked at
+        match bytes.first_chunk::<INLINE>() {
+            // A copy of a length that the compiler knows needs no call; what stands behind the payload is never looked at.
+            Some(masked) => words[..INLINE].copy_from_slice(masked),
+            None => words[..len].copy_from_slice(&bytes[..len]),
+        }
+        mask(&mut words, key);
         let mut inline = [0; INLINE];
         inline.copy_from_slice(&words[..INLINE]);
         #[expect(clippy::cast_possible_truncation, reason = "at most INLINE")]
-        Some(Self(Repr::Inline { len: len as u8, bytes: inline }))
+        Self(Repr::Inline { len: len as u8, bytes: inline })
     }
 
     /// An array that begins with the bytes, where they stand inline.

@@ -121,6 +121,17 @@ impl<T: Transport> Driver<T> {
         self.rest.parse(|rest| self.inbound.poll_event(rest))
     }
 
+    /// The next event of what is here already, if it is a message that is whole.
+    #[inline]
+    fn parse_message(&mut self) -> Option<Message> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let message = self.rest.parse(|rest| self.inbound.poll_message(rest))?;
+        self.span.message(&message);
+        Some(message)
+    }
+
     /// Nothing is left to parse: writes, reads, and looks at the clock.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         if self.elsewhere.is_some() {
@@ -287,6 +298,10 @@ impl<T: Transport> Driver<T> {
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         self.deliver_whole();
         loop {
+            // Most of what is here is messages: the short way to them.
+            if let Some(message) = self.parse_message() {
+                return Poll::Ready(Ok(Some(message)));
+            }
             match std::task::ready!(self.poll_event(cx)) {
                 Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
                 Some(Event::Piece(piece)) => self.discarded += u32::from(piece.last),

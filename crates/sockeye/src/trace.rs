@@ -9,7 +9,7 @@ pub(crate) use without::{ConnectionSpan, refused};
 #[cfg(feature = "tracing")]
 mod with {
     use crate::server::{AcceptError, Request};
-    use sockeye_proto::{Closed, Control, Event, Role};
+    use sockeye_proto::{Closed, Control, Event, Message, Role};
     use tracing::{Span, debug, debug_span, trace};
 
     /// The span `websocket` of one connection, a child of the span in which the connection was opened.
@@ -25,7 +25,7 @@ mod with {
 
         pub(crate) fn event(&self, event: &Event) {
             self.0.in_scope(|| match event {
-                Event::Message(message) => trace!(kind = ?message.kind(), len = message.len(), "message"),
+                Event::Message(message) => told(message),
                 Event::Piece(piece) => {
                     trace!(kind = ?piece.kind, len = piece.payload.len(), last = piece.last, "piece");
                 }
@@ -37,9 +37,17 @@ mod with {
             });
         }
 
+        pub(crate) fn message(&self, message: &Message) {
+            self.0.in_scope(|| told(message));
+        }
+
         pub(crate) fn closed(&self, closed: &Closed) {
             self.0.in_scope(|| debug!(cause = %closed.cause, initiator = ?closed.initiator, "closed"));
         }
+    }
+
+    fn told(message: &Message) {
+        trace!(kind = ?message.kind(), len = message.len(), "message");
     }
 
     /// A listener's connection that came to no service. Of a rejection the status alone: its body may hold anything.
@@ -57,7 +65,7 @@ mod with {
 #[cfg(not(feature = "tracing"))]
 mod without {
     use crate::server::{AcceptError, Request};
-    use sockeye_proto::{Closed, Event, Role};
+    use sockeye_proto::{Closed, Event, Message, Role};
 
     /// Nothing.
     #[derive(Debug)]
@@ -70,6 +78,9 @@ mod without {
 
         #[expect(clippy::unused_self, reason = "the shape of the other one")]
         pub(crate) fn event(&self, _: &Event) {}
+
+        #[expect(clippy::unused_self, reason = "the shape of the other one")]
+        pub(crate) fn message(&self, _: &Message) {}
 
         #[expect(clippy::unused_self, reason = "the shape of the other one")]
         pub(crate) fn closed(&self, _: &Closed) {}

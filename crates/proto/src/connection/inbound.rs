@@ -127,7 +127,10 @@ impl Inbound {
     /// keeps and lends again with more bytes behind it.
     #[inline]
     pub fn poll_event(&mut self, input: &mut BytesMut) -> Option<Event> {
-        self.take_whole(input).or_else(|| self.poll_parsed(input))
+        match self.poll_message(input) {
+            Some(message) => Some(Event::Message(message)),
+            None => self.poll_parsed(input),
+        }
     }
 
     /// Whether [`poll_event`](Self::poll_event) has nothing to tell before something was read into the lent buffer.

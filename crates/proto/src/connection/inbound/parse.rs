@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Payloads of at least this many bytes that stand whole in the lent buffer are taken as slices of it, and shorter
 /// ones are copied out. A driver that lends blocks of 64 KiB has none pinned for less than a quarter of it.
-const SLICE_MIN: usize = 16 << 10;
+pub(super) const SLICE_MIN: usize = 16 << 10;
 
 /// More than one byte of deflate can ever give (1032, RFC 1951 3.2.5: 258 bytes for two bits).
 const MOST_INFLATED: usize = 1100;
@@ -263,7 +263,7 @@ struct Part {
 }
 
 /// A payload from the front of the input: a slice of it, or a copy where it is short.
-pub(super) fn take(input: &mut BytesMut, len: usize) -> Payload {
+fn take(input: &mut BytesMut, len: usize) -> Payload {
     if len >= SLICE_MIN {
         return input.split_to(len).freeze().into();
     }

@@ -1,18 +1,21 @@
 //! The short way: a message that stands whole at the front of the input, on a connection that has nothing else to think
 //! of. It comes to what the steps of `parse` come to, and leaves to them everything that is not so simple.
 
-use super::super::assembly::{Delivery, message};
+use super::super::assembly::Delivery;
 use super::Inbound;
-use super::parse::take;
-use crate::event::Event;
+use super::parse::SLICE_MIN;
+use crate::frame::WholeMessage;
 use crate::mask::mask;
+use crate::message::{Kind, Message};
 use crate::payload::Payload;
+use crate::text::Text;
 use bytes::{Buf, BytesMut};
 
 impl Inbound {
-    /// The message at the front of the input, if it can be taken in one step; else nothing has changed.
+    /// The message that [`poll_event`](Self::poll_event) would tell next, if it can be taken in one step; else nothing
+    /// has changed. For a driver to which messages matter most.
     #[inline]
-    pub(super) fn take_whole(&mut self, input: &mut BytesMut) -> Option<Event> {
+    pub fn poll_message(&mut self, input: &mut BytesMut) -> Option<Message> {
         if !self.is_between_messages() {
             return None;
         }
@@ -20,28 +23,42 @@ impl Inbound {
         if whole.len > self.limits.max_message || whole.len as u64 > self.limits.max_frame {
             return None;
         }
-        let inline = Payload::unmask_inline(&input[whole.used..], whole.len, whole.key);
-        let payload = if let Some(payload) = inline {
-            input.advance(whole.used + whole.len);
-            payload
-        } else {
-            input.advance(whole.used);
-            mask(&mut input[..whole.len], whole.key);
-            take(input, whole.len)
-        };
+        let message = if whole.len < SLICE_MIN { copy(input, &whole)? } else { slice(input, &whole)? };
         self.counted += 1;
         self.handle_message();
-        Some(match message(whole.kind, payload) {
-            Ok(message) => Event::Message(message),
-            Err(error) => Event::Control(self.fail(error)),
-        })
+        Some(message)
     }
 
     /// Whether the next byte begins a message of which everything is as it stands on the wire.
+    #[inline]
     fn is_between_messages(&self) -> bool {
         self.closing.is_none()
             && self.assembly.is_none()
             && self.extensions.is_none()
             && self.delivery == Delivery::Whole
     }
+}
+
+/// The message with bytes of its own. Bad text stays where it is.
+#[inline]
+fn copy(input: &mut BytesMut, whole: &WholeMessage) -> Option<Message> {
+    let &WholeMessage { kind, used, len, key } = whole;
+    let payload = Payload::unmask(&input[used..], len, key);
+    let message = match kind {
+        Kind::Text => Message::Text(Text::try_from(payload).ok()?),
+        Kind::Binary => Message::Binary(payload),
+    };
+    input.advance(used + len);
+    Some(message)
+}
+
+/// A binary message as a slice of the input. A text is left to the steps: once it is unmasked where it stands, bad text
+/// cannot stay as it came.
+fn slice(input: &mut BytesMut, whole: &WholeMessage) -> Option<Message> {
+    if whole.kind == Kind::Text {
+        return None;
+    }
+    input.advance(whole.used);
+    mask(&mut input[..whole.len], whole.key);
+    Some(Message::Binary(input.split_to(whole.len).freeze().into()))
 }
