@@ -1,0 +1,58 @@
+//! The opening handshake of the load's connections, as short as RFC 6455 4.1 allows.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How a connection to a server begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening<'a> {
+    /// Without a handshake: the floor.
+    None,
+    /// With these lines behind those that a handshake needs, each with its line break.
+    WebSocket { path: &'a str, lines: &'a str },
+}
+
+/// The longest that a handshake may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most bytes of an answer's head.
+const HEAD_MAX: usize = 16 << 10;
+
+/// Connects, and returns the socket and what came behind the answer's head.
+pub fn open(address: SocketAddr, opening: Opening<'_>) -> io::Result<(TcpStream, Vec<u8>)> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    let Opening::WebSocket { path, lines } = opening else { return Ok((socket, Vec::new())) };
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.write_all(request(address, path, lines).as_bytes())?;
+    let rest = read_answer(&mut socket)?;
+    Ok((socket, rest))
+}
+
+/// The request (RFC 6455 1.3, whose key it has).
+pub fn request(address: SocketAddr, path: &str, lines: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
+    )
+}
+
+fn read_answer(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while answer.len() < HEAD_MAX {
+        let read = socket.read(&mut buffer)?;
+        answer.extend_from_slice(&buffer[..read]);
+        if let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            if !answer.starts_with(b"HTTP/1.1 101 ") {
+                break;
+            }
+            return Ok(answer.split_off(end + 4));
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    Err(io::Error::other(format!("the server answered the handshake with {answer:?}")))
+}
