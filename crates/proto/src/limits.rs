@@ -12,7 +12,7 @@ pub struct Limits {
     /// Bytes that one frame may declare. Default 2^63-1, that is, no bound beyond `max_message`.
     pub max_frame: u64,
     /// Bytes of frames that wait to be written before a further message is refused as "full"; a message that
-    /// finds the queue empty is always taken. Default 16 KiB.
+    /// finds the queue empty is always taken. Default 32 KiB and 64 bytes, for two messages of 16 KiB with their headers.
     pub max_queued: usize,
     /// Deadlines and keep-alive.
     pub timing: Timing,
@@ -33,7 +33,7 @@ impl Default for Limits {
         Self {
             max_message: 1 << 20,
             max_frame: u64::MAX >> 1,
-            max_queued: 16 << 10,
+            max_queued: (32 << 10) + 64,
             timing: Timing::default(),
         }
     }

@@ -113,7 +113,7 @@ async fn what_was_fed_before_a_blocked_write_leaves_all_the_same() {
     let (mut reader, mut writer) = ws.split();
     let receiving = tokio::spawn(async move { reader.recv().await.is_ok() });
     let mut read = vec![];
-    for _ in 0..20 {
+    for _ in 0..40 {
         writer.feed(vec![1u8; 1000]).await.unwrap();
         let mut some = [0; 900];
         if let Ok(len) = timeout(Duration::from_millis(1), peer.read(&mut some)).await {
@@ -121,7 +121,7 @@ async fn what_was_fed_before_a_blocked_write_leaves_all_the_same() {
         }
     }
     read.extend(read_for_long(&mut peer).await);
-    assert_eq!(read.len(), 20 * 1004);
+    assert_eq!(read.len(), 40 * 1004);
     assert!(!receiving.is_finished());
 }
 
