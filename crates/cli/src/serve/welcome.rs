@@ -19,8 +19,8 @@ pub(super) fn tell(settings: &Settings, server: &Server) {
 const TITLE: Style = AnsiColor::Green.on_default().bold();
 const LABEL: Style = AnsiColor::Cyan.on_default();
 
-/// What the commands are shown with.
-const CHANNEL: &str = "chat";
+/// What the commands are shown with: the room that the page opens, so that what they publish is seen there.
+const CHANNEL: &str = "chat:lobby";
 
 fn text(settings: &Settings, public: &Place, admin: &Place) -> String {
     let mut rows = Vec::new();
@@ -109,8 +109,8 @@ mod tests {
         let expected = format!(
             "Sockeye {} at http://127.0.0.1:8000\n\n\
              \x20 page     http://127.0.0.1:8000/\n\
-             \x20 publish  curl -d '{{\"text\":\"hello\"}}' 'http://127.0.0.1:8000/api/publish?channel=chat'\n\
-             \x20 receive  curl -N -H 'Accept: text/event-stream' 'http://127.0.0.1:8000/stream?channel=chat'\n\
+             \x20 publish  curl -d '{{\"text\":\"hello\"}}' 'http://127.0.0.1:8000/api/publish?channel=chat:lobby'\n\
+             \x20 receive  curl -N -H 'Accept: text/event-stream' 'http://127.0.0.1:8000/stream?channel=chat:lobby'\n\
              \x20 metrics  http://127.0.0.1:8000/metrics\n\n\
              \x20 open to everyone on this machine, and to nobody else; Ctrl-C stops\n",
             env!("CARGO_PKG_VERSION")
@@ -133,7 +133,7 @@ mod tests {
         assert!(told.contains("metrics  http://localhost/metrics\n"), "{told}");
         assert!(told.contains("clients need a token"), "{told}");
         settings.auth.anonymous = true;
-        settings.default_namespace.subscribe = Access::Token;
+        settings.namespaces.get_mut("chat").unwrap().subscribe = Access::Token;
         assert!(!self::told(&settings, None).contains("receive"), "anonymous, and without a right");
         settings.auth.api_keys.clear();
         assert!(!self::told(&settings, None).contains("curl"), "nobody has a key");

@@ -29,7 +29,7 @@ fn it_says_where_everything_is_and_ends_in_order() {
     assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "{welcome}");
     for wanted in [
         format!("page     {url}/"),
-        format!(r#"curl -d '{{"text":"hello"}}' '{url}/api/publish?channel=chat'"#),
+        format!(r#"curl -d '{{"text":"hello"}}' '{url}/api/publish?channel=chat:lobby'"#),
         format!("metrics  {url}/metrics"),
         "open to everyone on this machine".to_owned(),
     ] {
