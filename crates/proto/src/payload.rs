@@ -17,7 +17,11 @@ pub struct Payload(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    /// What stands behind the first `len` bytes has no meaning.
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
     Shared(Bytes),
 }
 
@@ -183,6 +187,18 @@ mod tests {
             assert_eq!(payload, Payload::from(bytes.clone()));
             assert_eq!(Bytes::from(payload.clone()), bytes);
             assert_eq!(Vec::from(payload), bytes);
+        }
+    }
+
+    #[test]
+    fn is_unmasked_whatever_stands_behind_it() {
+        let key = [1, 2, 3, 4];
+        let plain: Vec<u8> = (0..80).collect();
+        let masked: Vec<u8> = plain.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+        for len in 0..60 {
+            for bytes in [&masked[..len], &masked[..=len], &masked] {
+                assert_eq!(Payload::unmask(bytes, len, key), plain[..len]);
+            }
         }
     }
 

@@ -2,17 +2,19 @@
 
 use bytes::BytesMut;
 use sockeye_proto::connection::WriteBuffer;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes that one read may bring. The rest that a connection keeps after a read is at most this.
-pub(crate) const READ_BLOCK: usize = 64 << 10;
+pub(crate) const READ_BLOCK: usize = 32 << 10;
 
 /// From this many unparsed bytes on a connection keeps the block itself instead of a copy of the rest.
 const KEEP_MIN: usize = READ_BLOCK / 2;
 
-/// Connections of a thread that may keep a block for a shorter rest: nearly always for the moment until they are polled
+/// A thread's blocks that connections may keep for a shorter rest: nearly always for the moment until they are polled
 /// again, and without a copy. A program that works long on its messages pins no more than these.
-const LENT_MAX: i32 = 8;
+const LENT_MAX: u32 = 8;
 
 /// Read blocks that a thread has in store.
 const READ_BLOCKS: usize = 4;
@@ -24,8 +26,7 @@ const WRITE_BUFFER_MAX: usize = 64 << 10;
 thread_local! {
     #[expect(clippy::vec_box, reason = "a block goes from hand to hand as a pointer")]
     static READ: RefCell<Vec<Box<Block>>> = const { RefCell::new(Vec::new()) };
-    // Of a connection that moves to another thread the loan ends there: the sum over all threads holds.
-    static LENT: Cell<i32> = const { Cell::new(0) };
+    static LENT: Arc<AtomicU32> = Arc::default();
     static WRITE: RefCell<Vec<WriteBuffer>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -33,8 +34,9 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     pub(crate) bytes: BytesMut,
-    /// One of the thread's blocks, not a buffer of the rest's own size.
-    is_threads: bool,
+    /// How many blocks are lent of the thread that made it, wherever it is now. A buffer of the rest's own size has none.
+    home: Option<Arc<AtomicU32>>,
+    is_lent: bool,
 }
 
 /// What was read and not parsed; no buffer at all when there is nothing.
@@ -44,15 +46,15 @@ pub(crate) struct Rest(Option<Box<Block>>);
 /// Why a block is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Because {
-    /// An event was found, and what stands behind it will be asked for soon.
-    Event,
+    /// What is left may be events that are asked for soon.
+    MayParseOn,
     /// More has to be read, and nobody knows when it comes.
     Waiting,
 }
 
 impl Rest {
     pub(crate) fn new(bytes: BytesMut) -> Self {
-        Self((!bytes.is_empty()).then(|| Box::new(Block { bytes, is_threads: false })))
+        Self((!bytes.is_empty()).then(|| Box::new(Block { bytes, ..Block::default() })))
     }
 
     #[inline]
@@ -79,35 +81,46 @@ impl Rest {
     }
 
     fn take(&mut self) -> Option<Box<Block>> {
-        let block = self.0.take()?;
-        if block.is_threads {
-            LENT.set(LENT.get() - 1);
-        }
+        let mut block = self.0.take()?;
+        block.end_loan();
         Some(block)
-    }
-
-    fn keep(&mut self, block: Box<Block>) {
-        if block.is_threads {
-            LENT.set(LENT.get() + 1);
-        }
-        self.0 = Some(block);
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        // The thread may be at its end, and have no store any more.
-        if self.0.as_ref().is_some_and(|block| block.is_threads) {
-            let _ = LENT.try_with(|lent| lent.set(lent.get() - 1));
-        }
+        self.clear();
     }
 }
 
 impl Block {
+    fn is_threads(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// Whether it may be kept for a short rest; it is lent then.
+    fn lend(&mut self) -> bool {
+        let Some(home) = &self.home else { return false };
+        self.is_lent = home.fetch_add(1, Ordering::Relaxed) < LENT_MAX;
+        if !self.is_lent {
+            home.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.is_lent
+    }
+
+    fn end_loan(&mut self) {
+        if let Some(home) = self.home.as_ref().filter(|_| self.is_lent) {
+            home.fetch_sub(1, Ordering::Relaxed);
+            self.is_lent = false;
+        }
+    }
+
     /// Puts one of the thread's blocks into its store.
     fn store(self: Box<Self>) {
-        if self.is_threads {
-            READ.with_borrow_mut(|blocks| {
+        if self.is_threads() {
+            // At its end a thread has no store any more.
+            let _ = READ.try_with(|blocks| {
+                let mut blocks = blocks.borrow_mut();
                 if blocks.len() < READ_BLOCKS {
                     blocks.push(self);
                 }
@@ -120,31 +133,34 @@ impl Block {
 #[inline]
 #[expect(clippy::unnecessary_box_returns, reason = "a block goes from hand to hand as a pointer")]
 pub(crate) fn take_read(rest: &mut Rest) -> Box<Block> {
-    let rest = rest.take();
-    let mut block = match rest {
-        Some(block) if block.is_threads => block,
+    let mut block = match rest.take() {
+        Some(block) if block.is_threads() => block,
         rest => {
             let mut block = READ.with_borrow_mut(Vec::pop).unwrap_or_default();
-            block.is_threads = true;
+            block.home.get_or_insert_with(|| LENT.with(Arc::clone));
             block.bytes.clear();
             block.bytes.extend_from_slice(rest.as_deref().map_or(&[], |rest| &rest.bytes));
             block
         }
     };
-    // Where messages that are slices of it are gone, it begins anew in the same place.
-    block.bytes.reserve(READ_BLOCK - block.bytes.len().min(READ_BLOCK));
+    // It begins anew in the same place once what was parsed takes half of it, and messages that were slices are gone. Not
+    // before: bytes are only moved to where they do not stand already, else the block would grow.
+    let len = block.bytes.len();
+    if block.bytes.capacity() - len < READ_BLOCK / 2 {
+        block.bytes.reserve(READ_BLOCK - len.min(READ_BLOCK));
+    }
     block
 }
 
 /// Gives the block back. What was not parsed stays in it, or moves into a buffer of its size.
 #[inline]
-pub(crate) fn return_read(block: Box<Block>, rest: &mut Rest, because: Because) {
+pub(crate) fn return_read(mut block: Box<Block>, rest: &mut Rest, because: Because) {
     if block.bytes.is_empty() {
         return block.store();
     }
-    let is_short = because == Because::Event && LENT.get() < LENT_MAX;
-    if is_short || block.bytes.len() >= KEEP_MIN {
-        return rest.keep(block);
+    if block.bytes.len() >= KEEP_MIN || because == Because::MayParseOn && block.lend() {
+        rest.0 = Some(block);
+        return;
     }
     *rest = Rest::new(BytesMut::from(&block.bytes[..]));
     block.store();
@@ -182,11 +198,15 @@ mod tests {
         &rest.0.as_ref().unwrap().bytes
     }
 
+    fn lent() -> u32 {
+        LENT.with(|lent| lent.load(Ordering::Relaxed))
+    }
+
     /// As many blocks lent as may be; they come back when these are dropped.
     fn lent_out() -> Vec<Rest> {
         let lend = |_| {
             let mut rest = Rest::default();
-            return_read(block_of(1), &mut rest, Because::Event);
+            return_read(block_of(1), &mut rest, Because::MayParseOn);
             rest
         };
         (0..LENT_MAX).map(lend).collect()
@@ -200,7 +220,7 @@ mod tests {
 
     #[test]
     fn nothing_left_is_no_buffer_and_the_block_serves_again() {
-        for because in [Because::Event, Because::Waiting] {
+        for because in [Because::MayParseOn, Because::Waiting] {
             let (block, mut rest) = (block_of(0), Rest::default());
             let place = block.bytes.as_ptr();
             return_read(block, &mut rest, because);
@@ -230,18 +250,18 @@ mod tests {
 
     #[test]
     fn a_short_rest_keeps_the_block_behind_an_event_for_a_few_connections_of_a_thread() {
-        let mut lent = lent_out();
-        assert!(lent.iter().all(|rest| held(rest).capacity() >= READ_BLOCK));
+        let mut rests = lent_out();
+        assert!(rests.iter().all(|rest| held(rest).capacity() >= READ_BLOCK));
         let mut rest = Rest::default();
-        return_read(block_of(1), &mut rest, Because::Event);
+        return_read(block_of(1), &mut rest, Because::MayParseOn);
         assert!(held(&rest).capacity() < 100, "one too many");
-        assert_eq!(LENT.get(), LENT_MAX);
-        lent[0].parse(|bytes| bytes.advance(1)); // it comes back with its last byte
-        assert_eq!(LENT.get(), LENT_MAX - 1);
-        drop(take_read(&mut lent[1]));
-        assert_eq!(LENT.get(), LENT_MAX - 2);
-        drop(lent);
-        assert_eq!(LENT.get(), 0);
+        assert_eq!(lent(), LENT_MAX);
+        rests[0].parse(|bytes| bytes.advance(1)); // it comes back with its last byte
+        assert_eq!(lent(), LENT_MAX - 1);
+        drop(take_read(&mut rests[1]));
+        assert_eq!(lent(), LENT_MAX - 2);
+        drop(rests);
+        assert_eq!(lent(), 0);
     }
 
     #[test]
@@ -258,11 +278,49 @@ mod tests {
         let mut block = block_of(100);
         let place = block.bytes.as_ptr();
         block.bytes.advance(90);
-        return_read(block, &mut rest, Because::Event);
+        return_read(block, &mut rest, Because::MayParseOn);
         let block = take_read(&mut rest);
         assert_eq!(block.bytes[..], [7; 10]);
-        assert!(block.bytes.capacity() >= READ_BLOCK, "the room for a read is as before");
-        assert!(block.bytes.as_ptr() == place, "what was parsed makes room");
+        assert_eq!(block.bytes.as_ptr(), place.wrapping_add(90));
+        assert_eq!(block.bytes.capacity(), READ_BLOCK - 90);
+    }
+
+    #[test]
+    fn a_kept_block_begins_anew_when_half_of_it_was_parsed_and_never_grows() {
+        for (parsed, left) in [(6, 10), (READ_BLOCK / 2, 131), (READ_BLOCK - 14, 14)] {
+            let (mut block, mut rest) = (block_of(parsed + left), Rest::default());
+            let place = block.bytes.as_ptr();
+            block.bytes.advance(parsed);
+            return_read(block, &mut rest, Because::MayParseOn);
+            let block = take_read(&mut rest);
+            assert_eq!(block.bytes.len(), left);
+            let begins_anew = parsed >= READ_BLOCK / 2;
+            assert_eq!(block.bytes.as_ptr() == place, begins_anew, "{parsed}");
+            let room = block.bytes.capacity() - left;
+            assert!((READ_BLOCK / 2..READ_BLOCK).contains(&room), "{parsed}: {room}");
+        }
+    }
+
+    #[test]
+    fn the_block_of_a_connection_that_is_dropped_comes_back() {
+        let (block, mut rest) = (block_of(1), Rest::default());
+        let place = block.bytes.as_ptr();
+        return_read(block, &mut rest, Because::MayParseOn);
+        drop(rest);
+        assert_eq!(lent(), 0);
+        assert_eq!(block_of(0).bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn a_loan_ends_at_home_whichever_thread_ends_it() {
+        let lent_blocks = lent_out();
+        std::thread::spawn(move || {
+            drop(lent_blocks);
+            assert_eq!(lent(), 0, "this thread has lent none");
+        })
+        .join()
+        .unwrap();
+        assert_eq!(lent(), 0);
     }
 
     #[test]
@@ -286,7 +344,7 @@ mod tests {
 
     /// A buffer that has held about this many bytes.
     fn used(len: usize) -> WriteBuffer {
-        let setup = Setup { limits: std::sync::Arc::default(), codecs: vec![], mask_keys: None };
+        let setup = Setup { limits: Arc::default(), codecs: vec![], mask_keys: None };
         let mut outbound = Connection::new(setup, crate::timer::now()).outbound;
         for _ in 0..len.div_ceil(4000) {
             outbound.feed_over(Message::binary(vec![7; 4000]), Compress::Auto).unwrap();

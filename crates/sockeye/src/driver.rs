@@ -19,7 +19,7 @@ pub(crate) struct Driver<T> {
     pub(crate) inbound: Inbound,
     rest: Rest,
     timer: Timer,
-    /// Gone where nobody may speak to the connection from elsewhere, as on most.
+    /// Gone where nobody may speak to the connection from elsewhere: it has no `Sender`, and no `Listener`.
     elsewhere: Option<Box<Elsewhere>>,
     closed: Option<Box<Closed>>,
     /// Messages that came and were not delivered, because `close` awaited the peer's Close frame.
@@ -115,7 +115,7 @@ impl<T: Transport> Driver<T> {
     /// The next event of what is here already.
     #[inline]
     fn parse(&mut self) -> Option<Event> {
-        if self.rest.is_empty() && self.inbound.needs_input() {
+        if self.rest.is_empty() && self.inbound.is_at_rest() {
             return None;
         }
         self.rest.parse(|rest| self.inbound.poll_event(rest))
@@ -136,8 +136,9 @@ impl<T: Transport> Driver<T> {
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         if self.elsewhere.is_some() {
             self.poll_elsewhere(cx);
+        } else {
+            self.poll_write(cx);
         }
-        self.poll_write(cx);
         if self.exchange(cx) {
             return Poll::Ready(None);
         }
@@ -175,7 +176,7 @@ impl<T: Transport> Driver<T> {
         };
         self.handle_read(read);
         let event = self.inbound.poll_event(&mut block.bytes);
-        block::return_read(block, &mut self.rest, Because::Event);
+        block::return_read(block, &mut self.rest, Because::MayParseOn);
         Poll::Ready(event)
     }
 
@@ -208,7 +209,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Takes what is said from elsewhere.
+    /// Takes what is said from elsewhere, and writes.
     fn poll_elsewhere(&mut self, cx: &mut Context<'_>) {
         self.poll_drain(cx);
         // Once all is written, what found no room is taken.

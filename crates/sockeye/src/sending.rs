@@ -37,11 +37,12 @@ pub(crate) fn send<T, O: Outlets>(
     value: T,
     mut queue: impl FnMut(&mut Outbound, T) -> Result<(), SendError<T>>,
 ) -> impl Future<Output = Result<(), SendError<Option<T>>>> {
-    let mut value = Some(value);
+    let (mut value, mut is_queued) = (Some(value), false);
     poll_fn(move |cx| {
-        if value.is_some() {
+        if !is_queued {
             ready!(poll_push(outlets, &mut value, &mut queue, cx))
                 .map_err(|refused| SendError { value: Some(refused.value), reason: refused.reason })?;
+            is_queued = true;
         }
         poll_flush(outlets, cx).map_err(|refused| SendError { value: None, reason: refused.reason })
     })
@@ -74,6 +75,7 @@ fn poll_push<T>(
     queue: &mut impl FnMut(&mut Outbound, T) -> Result<(), SendError<T>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SendError<T>>> {
+    assert!(value.is_some(), "a future was polled again after it was ready");
     let mut flushed = Poll::Ready(());
     while let Some(next) = value.take() {
         match outlets.queue(|outbound| queue(outbound, next)) {

@@ -133,9 +133,9 @@ impl Inbound {
         }
     }
 
-    /// Whether [`poll_event`](Self::poll_event) has nothing to tell before something was read into the lent buffer.
+    /// Whether [`poll_event`](Self::poll_event) would tell nothing of an empty buffer: only new bytes bring an event.
     #[inline]
-    pub fn needs_input(&self) -> bool {
+    pub fn is_at_rest(&self) -> bool {
         self.closing.is_none() && self.assembly.is_none()
     }
 
@@ -231,6 +231,10 @@ impl Inbound {
             || self.ping.is_some()
             || self.clocks.is_some()
             || self.limits.timing.message.is_some_and(|timeout| timeout.is_zero());
+        debug_assert!(
+            may_be || self.poll_timeout().is_none_or(|due| due > self.heard),
+            "a deadline was forgotten"
+        );
         may_be && self.poll_timeout().is_some_and(|due| due <= self.heard)
     }
 

@@ -229,9 +229,9 @@ fn is_slice_of_the_block(len: usize) -> bool {
 }
 
 #[test]
-fn a_payload_of_16_kilobytes_is_a_slice_of_the_block_and_a_shorter_one_a_copy() {
-    assert!(!is_slice_of_the_block((16 << 10) - 1));
-    assert!(is_slice_of_the_block(16 << 10));
+fn a_payload_of_8_kilobytes_is_a_slice_of_the_block_and_a_shorter_one_a_copy() {
+    assert!(!is_slice_of_the_block((8 << 10) - 1));
+    assert!(is_slice_of_the_block(8 << 10));
     assert!(is_slice_of_the_block(30_000));
 }
 
