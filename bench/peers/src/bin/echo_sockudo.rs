@@ -30,12 +30,21 @@ impl Peer for Sockudo {
             let (deflate, early) = accept_deflate(&mut stream).await?;
             let config = self.server.config().clone();
             let ws = CompressedWebSocketStream::server_with_leftover(stream, config, deflate, Some(early));
-            return Ok(if self.send { echo_each(ws, is_data).await? } else { echo_fed(ws).await? });
+            return Ok(self.echo_on(ws).await?);
         }
         let (mut ws, _handshake) = self.server.accept_raw(stream).await?;
         // The replies to a burst leave in one write.
         ws.set_high_water_mark(256 * 1024);
-        Ok(if self.send { echo_each(ws, is_data).await? } else { echo_fed(ws).await? })
+        Ok(self.echo_on(ws).await?)
+    }
+}
+
+impl Sockudo {
+    async fn echo_on<W>(&self, ws: W) -> Result<(), Error>
+    where
+        W: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+    {
+        if self.send { echo_each(ws, is_data).await } else { echo_fed(ws).await }
     }
 }
 

@@ -18,7 +18,12 @@ impl Peer for TokioWebsockets {
     async fn echo(self, stream: impl Transport) -> Outcome {
         let config = Config::default().frame_size(usize::MAX).flush_threshold(256 * 1024);
         let (_request, ws) = ServerBuilder::new().config(config).accept(stream).await?;
-        Ok(if self.send { echo_each(ws, is_data).await? } else { echo_gathered(ws).await? })
+        if self.send {
+            echo_each(ws, is_data).await?;
+        } else {
+            echo_gathered(ws).await?;
+        }
+        Ok(())
     }
 }
 

@@ -32,7 +32,12 @@ impl Peer for Yawc {
 impl Yawc {
     async fn echo_upgraded(self, upgraded: UpgradeFut) -> Outcome {
         let ws = upgraded.await?.map(Ok);
-        Ok(if self.send { echo_each(ws, is_data).await? } else { echo_batched(ws, is_data).await? })
+        if self.send {
+            echo_each(ws, is_data).await?;
+        } else {
+            echo_batched(ws, is_data).await?;
+        }
+        Ok(())
     }
 }
 
