@@ -1,6 +1,4 @@
-//! What the measurements are made of: servers in processes of their own, and the load that measures them.
+//! What the servers share with the load that measures them: the bytes on the wire, and epoll.
 
-pub mod load;
 pub mod poll;
-pub mod server;
 pub mod wire;

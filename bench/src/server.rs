@@ -1,19 +1,31 @@
 //! A server under test: a process of its own, on a processor of its own.
 
 use rustix::thread::{CpuSet, sched_setaffinity};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The processor of the server, and that of the load.
 const SERVER_CPU: usize = 0;
 const LOAD_CPU: usize = 1;
 
-/// How long a server may take to end when it is asked to.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to listen, and to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running server; ended when it is dropped.
+/// The exit status of a server that cannot do what it was asked to.
+const UNSUPPORTED: i32 = 3;
+
+/// How a server is started.
+#[derive(Debug)]
+pub struct Launch {
+    pub command: Command,
+    /// Where it was told to listen. Without that it says so itself, in a line on standard output.
+    pub address: Option<SocketAddr>,
+}
+
+/// A running server; killed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -21,20 +33,62 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that announces itself by a line with its address on standard output.
-    pub fn start(command: &mut Command) -> io::Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
-        pin(child.id(), SERVER_CPU)?;
-        let mut lines = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?).lines();
+    /// Starts a server, and waits until it listens. What it complains about goes to `log`.
+    pub fn start(mut launch: Launch, log: File) -> io::Result<Self> {
+        let announces = launch.address.is_none();
+        let output = if announces { Stdio::piped() } else { Stdio::null() };
+        let program = launch.command.get_program().to_string_lossy().into_owned();
+        let child = launch.command.stdin(Stdio::null()).stdout(output).stderr(log).spawn();
+        let child = child.map_err(|error| io::Error::other(format!("{program}: {error}")))?;
+        // Known to be wrong until it is known: a server that fails is ended, too.
+        let address = launch.address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        let mut server = Self { child, address };
+        pin(server.id(), SERVER_CPU)?;
+        if announces {
+            server.address = server.announced()?;
+        } else {
+            server.wait_until_it_listens()?;
+        }
+        Ok(server)
+    }
+
+    fn announced(&mut self) -> io::Result<SocketAddr> {
+        let mut lines = BufReader::new(self.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| address_in(&line));
-        let Some(address) = address else {
-            let _ = child.kill();
-            let status = child.wait()?;
-            return Err(io::Error::other(format!("the server ended ({status}) without an address")));
-        };
+        let Some(address) = address else { return Err(ended(self.child.wait()?)) };
         // What it prints later is of no interest, but somebody has to take it.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { child, address })
+        Ok(address)
+    }
+
+    fn wait_until_it_listens(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(ended(status));
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not listen"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, so that a profiler around it can write down what it saw, and waits for that.
+    pub fn finish(mut self) -> io::Result<()> {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.child),
+            rustix::process::Signal::TERM,
+        )?;
+        let asked = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if asked.elapsed() > PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not end"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     pub fn id(&self) -> u32 {
@@ -62,17 +116,22 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Asks it to end, so that a profiler around it can write down what it saw; and ends it.
     fn drop(&mut self) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn ended(status: ExitStatus) -> io::Error {
+    match status.code() {
+        Some(UNSUPPORTED) => io::Error::new(io::ErrorKind::Unsupported, "has no such thing"),
+        _ => io::Error::other(format!("the server ended ({status}) before it listened")),
+    }
+}
+
+/// An address on this machine that nobody listens on.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 /// Keeps this process, the load, on its processor.

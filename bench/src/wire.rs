@@ -1,7 +1,15 @@
 //! The bytes that go over the wire: requests of a client, and the answers that are right.
 
 /// The masking key of every request. Fixed, so that requests are made once; a server cannot tell.
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+pub const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// The first byte of an unfragmented frame with a text or binary message, and of a pong.
+pub const TEXT: u8 = 0x81;
+pub const BINARY: u8 = 0x82;
+pub const PONG: u8 = 0x8a;
+
+/// RSV1, which marks a compressed message (RFC 7692 6).
+pub const COMPRESSED: u8 = 0x40;
 
 /// Bytes of messages in a ring, so that a long message stands in few copies and short ones differ.
 const RING_BYTES: usize = 128 << 10;
@@ -44,7 +52,7 @@ impl Frames {
     fn new(size: usize, mask: Option<[u8; 4]>, (messages, in_flight): (usize, usize)) -> Self {
         let mut bytes = Vec::new();
         for index in 0..messages + in_flight {
-            push_frame(&mut bytes, &payload(size, index % messages), mask);
+            push_frame(&mut bytes, BINARY, &payload(size, index % messages), mask);
         }
         let frame_len = bytes.len() / (messages + in_flight);
         Self { bytes, frame_len, period: messages * frame_len }
@@ -69,10 +77,10 @@ fn payload(size: usize, index: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(size).collect()
 }
 
-/// Appends a binary frame (RFC 6455 5.2).
-pub fn push_frame(bytes: &mut Vec<u8>, payload: &[u8], mask: Option<[u8; 4]>) {
+/// Appends a frame (RFC 6455 5.2), whose first byte is given.
+pub fn push_frame(bytes: &mut Vec<u8>, first: u8, payload: &[u8], mask: Option<[u8; 4]>) {
     let mask_bit = if mask.is_some() { 0x80 } else { 0 };
-    bytes.push(0x82);
+    bytes.push(first);
     match payload.len() {
         len @ 0..126 => bytes.push(mask_bit | len as u8),
         len @ 126..0x1_0000 => {
@@ -89,6 +97,18 @@ pub fn push_frame(bytes: &mut Vec<u8>, payload: &[u8], mask: Option<[u8; 4]>) {
     bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
+/// The frame of a server that `bytes` begins with: its first byte, where its payload begins, and where it ends.
+/// `None` while its header is not whole.
+pub fn frame_in(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (&first, rest) = bytes.split_first()?;
+    let (start, len) = match *rest.first()? {
+        126 => (4, u16::from_be_bytes(rest.get(1..3)?.try_into().ok()?).into()),
+        127 => (10, u64::from_be_bytes(rest.get(1..9)?.try_into().ok()?) as usize),
+        len => (2, (len & 0x7f).into()),
+    };
+    Some((first, start, start.saturating_add(len)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,12 +117,14 @@ mod tests {
     fn a_frame_is_that_of_the_rfc() {
         // RFC 6455 5.7, with the opcode of binary messages
         let mut bytes = Vec::new();
-        push_frame(&mut bytes, b"Hello", Some(MASK));
+        push_frame(&mut bytes, BINARY, b"Hello", Some(MASK));
         assert_eq!(bytes, [0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
         for (size, header) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let mut bytes = Vec::new();
-            push_frame(&mut bytes, &payload(size, 0), None);
+            push_frame(&mut bytes, BINARY, &payload(size, 0), None);
+            assert_eq!(frame_in(&bytes), Some((BINARY, header, header + size)));
             assert_eq!(bytes.len(), header + size);
+            assert_eq!(frame_in(&bytes[..header - 1]), None);
         }
     }
 

@@ -1,13 +1,14 @@
 //! Echo: each connection keeps some messages in flight, and sends the next one when one has come back right.
 
 use super::handshake::{self, Opening};
-use crate::poll::{Interest, Patience, Poll, now};
+use super::{Figures, Span, histogram};
 use crate::server::Server;
-use crate::wire::Ring;
 use hdrhistogram::Histogram;
+use sockeye_bench::poll::{Interest, Patience, Poll, now};
+use sockeye_bench::wire::Ring;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes that one read may bring.
 const BUFFER: usize = 256 << 10;
@@ -22,45 +23,11 @@ pub struct Shape {
     pub in_flight: usize,
 }
 
-/// How long it is sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Span {
-    /// Before anything is measured.
-    pub warm_up: Duration,
-    pub measured: Duration,
-}
-
 /// When the load stops.
 #[derive(Debug, Clone, Copy)]
 enum Until {
     Time(Instant),
     Messages(u64),
-}
-
-/// What was measured.
-#[derive(Debug)]
-pub struct Figures {
-    pub messages: u64,
-    /// The server's processor time, user and system.
-    pub cpu: Duration,
-    pub wall: Duration,
-    /// From a message's write to the read that brought the whole answer, in nanoseconds.
-    pub latency: Histogram<u32>,
-}
-
-impl Figures {
-    pub fn cpu_per_message(&self) -> f64 {
-        self.cpu.as_nanos() as f64 / self.messages as f64
-    }
-
-    /// Which part of a processor the server used.
-    pub fn busy(&self) -> f64 {
-        self.cpu.as_secs_f64() / self.wall.as_secs_f64()
-    }
-
-    pub fn per_second(&self) -> f64 {
-        self.messages as f64 / self.wall.as_secs_f64()
-    }
 }
 
 /// Sends to a server, and measures it.
@@ -115,8 +82,7 @@ impl<'a> Load<'a> {
             poll.add(&socket, number as u64, Interest::Read)?;
             connections.push(Connection::new(socket, shape.in_flight));
         }
-        let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
-        Ok(Self { poll, ring, connections, buffer: vec![0; BUFFER], messages: 0, latency })
+        Ok(Self { poll, ring, connections, buffer: vec![0; BUFFER], messages: 0, latency: histogram()? })
     }
 
     fn go_on(&mut self, until: Until) -> io::Result<()> {

@@ -21,13 +21,20 @@ const HEAD_MAX: usize = 16 << 10;
 
 /// Connects, and returns the socket and what came behind the answer's head.
 pub fn open(address: SocketAddr, opening: Opening<'_>) -> io::Result<(TcpStream, Vec<u8>)> {
+    let mut socket = begin(address, opening)?;
+    let rest = if opening == Opening::None { Vec::new() } else { end(&mut socket)? };
+    Ok((socket, rest))
+}
+
+/// Connects, and sends the request.
+pub fn begin(address: SocketAddr, opening: Opening<'_>) -> io::Result<TcpStream> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
-    let Opening::WebSocket { path, lines } = opening else { return Ok((socket, Vec::new())) };
     socket.set_read_timeout(Some(PATIENCE))?;
-    socket.write_all(request(address, path, lines).as_bytes())?;
-    let rest = read_answer(&mut socket)?;
-    Ok((socket, rest))
+    if let Opening::WebSocket { path, lines } = opening {
+        socket.write_all(request(address, path, lines).as_bytes())?;
+    }
+    Ok(socket)
 }
 
 /// The request (RFC 6455 1.3, whose key it has).
@@ -38,7 +45,8 @@ pub fn request(address: SocketAddr, path: &str, lines: &str) -> String {
     )
 }
 
-fn read_answer(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+/// Reads the answer's head. What came behind it.
+pub fn end(socket: &mut impl Read) -> io::Result<Vec<u8>> {
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     while answer.len() < HEAD_MAX {
         let read = socket.read(&mut buffer)?;

@@ -1,4 +1,52 @@
 //! The load: one thread that keeps a server busy, and checks what it answers.
 
+pub mod churn;
+pub mod deflate;
 pub mod echo;
+pub mod fanout;
 pub mod handshake;
+pub mod idle;
+pub mod json;
+pub mod link;
+
+use hdrhistogram::Histogram;
+use std::io;
+use std::time::Duration;
+
+/// How long a load goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Before anything is measured.
+    pub warm_up: Duration,
+    pub measured: Duration,
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Figures {
+    pub messages: u64,
+    /// The server's processor time, user and system.
+    pub cpu: Duration,
+    pub wall: Duration,
+    /// From a message's write to the read that brought the whole answer, in nanoseconds.
+    pub latency: Histogram<u32>,
+}
+
+impl Figures {
+    pub fn cpu_per_message(&self) -> f64 {
+        self.cpu.as_nanos() as f64 / self.messages as f64
+    }
+
+    /// Which part of a processor the server used.
+    pub fn busy(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.messages as f64 / self.wall.as_secs_f64()
+    }
+}
+
+fn histogram() -> io::Result<Histogram<u32>> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)
+}

@@ -1,0 +1,87 @@
+//! What was measured in a row: figures by name, of every server, round by round.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+
+/// Figures of one server in one round, by their names.
+pub type Sample = BTreeMap<String, f64>;
+
+/// A row's figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// Of what, and on which machine.
+    pub fingerprint: String,
+    pub effort: String,
+    pub servers: Vec<Series>,
+    /// Servers that were left out, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// The rounds of one server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    pub server: String,
+    pub rounds: Vec<Sample>,
+}
+
+impl Measured {
+    pub fn series(&self, server: &str) -> Option<&Series> {
+        self.servers.iter().find(|series| series.server == server)
+    }
+}
+
+impl Series {
+    /// A figure, round by round; empty if it was not measured.
+    pub fn figure(&self, name: &str) -> Vec<f64> {
+        self.rounds.iter().filter_map(|sample| sample.get(name).copied()).collect()
+    }
+}
+
+/// Measures servers in turn, round by round. Each round begins with another one, so that what comes with the order, such
+/// as heat, is everybody's. A server that fails is left out from then on.
+pub fn interleaved(
+    servers: &[&str],
+    rounds: usize,
+    mut measure: impl FnMut(usize) -> io::Result<Sample>,
+) -> Measured {
+    let mut samples = vec![Vec::new(); servers.len()];
+    let mut skipped = Vec::new();
+    for round in 0..rounds {
+        for turn in 0..servers.len() {
+            let server = (round + turn) % servers.len();
+            if skipped.iter().any(|(name, _)| name == servers[server]) {
+                continue;
+            }
+            match measure(server) {
+                Ok(sample) => samples[server].push(sample),
+                Err(error) => skipped.push((servers[server].to_owned(), error.to_string())),
+            }
+        }
+    }
+    let series =
+        servers.iter().zip(samples).map(|(server, rounds)| Series { server: (*server).to_owned(), rounds });
+    let servers = series.filter(|series| series.rounds.len() == rounds).collect();
+    Measured { servers, skipped, ..Measured::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_begin_with_another_server_and_go_on_without_one_that_fails() {
+        let mut order = Vec::new();
+        let measured = interleaved(&["a", "b", "c"], 3, |server| {
+            order.push(server);
+            if server == 1 && order.len() > 3 {
+                return Err(io::Error::other("gone"));
+            }
+            Ok(Sample::from([("cpu".into(), order.len() as f64)]))
+        });
+        assert_eq!(order, [0, 1, 2, 1, 2, 0, 2, 0]);
+        assert_eq!(measured.servers.iter().map(|series| &*series.server).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(measured.series("a").map(|series| series.figure("cpu")), Some(vec![1.0, 6.0, 8.0]));
+        assert_eq!(measured.skipped, [("b".into(), "gone".into())]);
+    }
+}

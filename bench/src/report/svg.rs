@@ -1,0 +1,126 @@
+//! Bars, in groups, as a picture that can be read on light and on dark ground.
+
+use std::fmt::Write;
+
+#[derive(Debug)]
+pub struct Chart {
+    pub title: String,
+    pub groups: Vec<Group>,
+}
+
+/// Bars that are compared with each other: each group has a scale of its own.
+#[derive(Debug)]
+pub struct Group {
+    pub label: String,
+    pub bars: Vec<Bar>,
+}
+
+#[derive(Debug)]
+pub struct Bar {
+    pub name: String,
+    pub value: f64,
+    pub text: String,
+    pub is_ours: bool,
+}
+
+const WIDTH: usize = 760;
+/// Where bars begin, and how long the longest is; behind it stands its value.
+const LEFT: f64 = 150.0;
+const LONGEST: f64 = 520.0;
+/// From one bar to the next, and from one group to the next.
+const BAR: usize = 20;
+const GROUP: usize = 38;
+const TOP: usize = 34;
+
+/// What is more than so many times the shortest bar is cut, so that the others can still be told apart.
+const CUT: f64 = 6.0;
+
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.name{text-anchor:end}.title,.label{font-weight:600}\
+                     .bar{fill:#8c959f}.ours{fill:#0b6e8f}\
+                     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.bar{fill:#6e7681}.ours{fill:#39b6dd}}";
+
+impl Chart {
+    pub fn to_svg(&self) -> String {
+        let height = TOP + self.groups.iter().map(|group| GROUP + BAR * group.bars.len()).sum::<usize>();
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+             role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n<text class=\"title\" x=\"8\" y=\"22\">{title}</text>\n",
+            title = escaped(&self.title)
+        );
+        let mut y = TOP;
+        for group in &self.groups {
+            let _ = writeln!(
+                svg,
+                "<text class=\"label\" x=\"8\" y=\"{}\">{}</text>",
+                y + 22,
+                escaped(&group.label)
+            );
+            y += GROUP - 8;
+            for bar in &group.bars {
+                svg += &bar.to_svg(y, group.scale());
+                y += BAR;
+            }
+            y += 8;
+        }
+        svg + "</svg>\n"
+    }
+}
+
+impl Group {
+    /// The value of the longest bar.
+    fn scale(&self) -> f64 {
+        let values = || self.bars.iter().map(|bar| bar.value).filter(|value| *value > 0.0);
+        let least = values().min_by(f64::total_cmp).unwrap_or(1.0);
+        values().fold(least, f64::max).min(CUT * least)
+    }
+}
+
+impl Bar {
+    fn to_svg(&self, y: usize, scale: f64) -> String {
+        let part = (self.value / scale).clamp(0.0, 1.0);
+        let (class, text) = (if self.is_ours { "bar ours" } else { "bar" }, escaped(&self.text));
+        let (width, middle) = ((LONGEST * part).max(1.0), y + 14);
+        // The sign of a bar that is cut.
+        let cut = if self.value > scale * 1.001 { "… " } else { "" };
+        format!(
+            "<text class=\"name\" x=\"{}\" y=\"{middle}\">{}</text><rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" \
+             width=\"{width:.1}\" height=\"14\" rx=\"2\"/><text x=\"{:.1}\" y=\"{middle}\">{cut}{text}</text>\n",
+            LEFT - 8.0,
+            escaped(&self.name),
+            y + 3,
+            LEFT + width + 6.0,
+        )
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(name: &str, value: f64) -> Bar {
+        Bar { name: name.into(), value, text: value.to_string(), is_ours: name == "a" }
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_values_and_long_ones_are_cut() {
+        let group = Group { label: "1 < 2".into(), bars: vec![bar("a", 1.0), bar("b", 3.0), bar("c", 60.0)] };
+        let svg = Chart { title: "title".into(), groups: vec![group] }.to_svg();
+        for expected in
+            ["width=\"86.7\"", "width=\"260.0\"", "width=\"520.0\"", "… 60<", "1 &lt; 2", "bar ours"]
+        {
+            assert!(svg.contains(expected), "{expected} in {svg}");
+        }
+        assert_eq!(svg.matches("<rect").count(), 3);
+        assert!(svg.contains("height=\"132\""), "{svg}");
+    }
+
+    #[test]
+    fn no_bar_is_a_picture_too() {
+        let group = Group { label: "nothing".into(), bars: Vec::new() };
+        assert!(Chart { title: String::new(), groups: vec![group] }.to_svg().ends_with("</svg>\n"));
+    }
+}

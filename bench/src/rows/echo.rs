@@ -1,0 +1,140 @@
+//! Echo, plain and compressed.
+
+use super::{Row, Section, Stage, Work, sample};
+use crate::contestant::Contestant::{self, *};
+use crate::effort::{Effort, Extent};
+use crate::load::echo::{self, Shape};
+use crate::load::{deflate, handshake::Opening};
+use crate::measured::Sample;
+use sockeye_bench::wire::Ring;
+use std::io;
+
+/// Every shape: the ids of its rows, what it is called, and the most that echo should cost.
+pub const SHAPES: [([&str; 3], &str, Shape, f64); 5] = [
+    (
+        ["echo-20-1", "send-20-1", "instructions-20-1"],
+        "20 B, 100 connections, 1 in flight",
+        shape(20, 100, 1),
+        1.05,
+    ),
+    (
+        ["echo-20-16", "send-20-16", "instructions-20-16"],
+        "20 B, 100 connections, 16 in flight",
+        shape(20, 100, 16),
+        1.10,
+    ),
+    (
+        ["echo-1k", "send-1k", "instructions-1k"],
+        "1 KiB, 50 connections, 8 in flight",
+        shape(1 << 10, 50, 8),
+        1.10,
+    ),
+    (
+        ["echo-16k", "send-16k", "instructions-16k"],
+        "16 KiB, 10 connections, 8 in flight",
+        shape(16 << 10, 10, 8),
+        1.25,
+    ),
+    (
+        ["echo-1m", "send-1m", "instructions-1m"],
+        "1 MiB, 4 connections, 1 in flight",
+        shape(1 << 20, 4, 1),
+        0.97,
+    ),
+];
+
+const fn shape(size: usize, connections: usize, in_flight: usize) -> Shape {
+    Shape { size, connections, in_flight }
+}
+
+/// How WebSockets are opened here.
+pub const OPENING: Opening<'static> = Opening::WebSocket { path: "/", lines: "" };
+
+/// When the echoes leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// When there is nothing more to read.
+    Gathered,
+    /// Each by itself.
+    Sent,
+}
+
+struct Echo {
+    shape: Shape,
+    style: Style,
+}
+
+struct Deflate(Shape);
+
+pub fn rows() -> Vec<Row> {
+    let rust = Contestant::RUST_PEERS;
+    let gathered = SHAPES.iter().map(|&([id, ..], label, shape, target)| Row {
+        id,
+        label,
+        section: Section::Echo,
+        target: Some(target),
+        contestants: [&[Floor, Bare, Sockeye], &rust[..], &[Bun, Ws]].concat(),
+        work: Box::new(Echo { shape, style: Style::Gathered }),
+    });
+    let sent = SHAPES.iter().map(|&([_, id, _], label, shape, _)| Row {
+        id,
+        label,
+        section: Section::Send,
+        target: None,
+        contestants: [&[Floor, Sockeye], &rust[..], &[Ws]].concat(),
+        work: Box::new(Echo { shape, style: Style::Sent }),
+    });
+    gathered.chain(sent).collect()
+}
+
+pub fn deflate_rows() -> Vec<Row> {
+    vec![Row {
+        id: "deflate",
+        label: "1 KiB of JSON, 50 connections, 8 in flight",
+        section: Section::Deflate,
+        target: None,
+        contestants: vec![Sockeye, Yawc, Sockudo, Bun, Ws],
+        work: Box::new(Deflate(shape(1 << 10, 50, 8))),
+    }]
+}
+
+impl Work for Echo {
+    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+        let mut arguments = arguments(contestant, self.shape);
+        if self.style == Style::Sent && contestant != Floor {
+            arguments.push("--send".into());
+        }
+        let server = stage.start(contestant, &arguments)?;
+        Ok(sample(&echo::run(&server, opening(contestant), self.shape, stage.effort.span)?))
+    }
+
+    fn rounds(&self, effort: Effort) -> usize {
+        let is_extra = self.style == Style::Sent && self.shape.size > 20;
+        if is_extra && effort.extent == Extent::Some { 0 } else { effort.rounds }
+    }
+}
+
+impl Work for Deflate {
+    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+        let server = stage.start(contestant, &["--deflate".into()])?;
+        let (figures, ratio) = deflate::run(&server, self.0, stage.effort.span)?;
+        let mut sample = sample(&figures);
+        sample.insert("ratio".into(), ratio);
+        Ok(sample)
+    }
+}
+
+/// What those that speak no protocol have to know of the messages.
+pub fn arguments(contestant: Contestant, shape: Shape) -> Vec<String> {
+    let ring = Ring::new(shape.size, shape.in_flight);
+    let numbers = match contestant {
+        Floor => return [shape.size, shape.in_flight].map(|number| number.to_string()).into(),
+        Bare => [("--request", ring.requests.frame_len), ("--response", ring.responses.frame_len)],
+        _ => return Vec::new(),
+    };
+    numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]).collect()
+}
+
+pub fn opening(contestant: Contestant) -> Opening<'static> {
+    if matches!(contestant, Floor | Bare) { Opening::None } else { OPENING }
+}

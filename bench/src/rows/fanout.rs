@@ -1,0 +1,82 @@
+//! Fan-out through whole push servers.
+
+use super::{Row, Section, Stage, Work, sample};
+use crate::contestant::Contestant::{self, *};
+use crate::contestant::WITHOUT_LIMITS;
+use crate::effort::{Effort, Extent};
+use crate::load::fanout::{self, Dialect, Shape, text};
+use crate::load::handshake::Opening;
+use crate::measured::Sample;
+use std::io;
+
+pub fn rows() -> Vec<Row> {
+    let row = |id, label, target, (subscribers, in_flight)| Row {
+        id,
+        label,
+        section: Section::Fanout,
+        target: Some(target),
+        contestants: vec![BunPublish, SockeyeServe, SocketIo, Nchan],
+        work: Box::new(Fanout(Shape { subscribers, in_flight })),
+    };
+    vec![
+        row("fanout-1000-1", "1,000 subscribers, 1 in flight", 1.15, (1000, 1)),
+        row("fanout-1000-16", "1,000 subscribers, 16 in flight", 1.25, (1000, 16)),
+        row("fanout-5000-4", "5,000 subscribers, 4 in flight", 1.15, (5000, 4)),
+    ]
+}
+
+struct Fanout(Shape);
+
+impl Work for Fanout {
+    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+        let limits = if contestant == SockeyeServe { &WITHOUT_LIMITS[..] } else { &[] };
+        let arguments: Vec<_> = limits.iter().map(|argument| (*argument).to_owned()).collect();
+        let server = stage.start(contestant, &arguments)?;
+        Ok(sample(&fanout::run(&server, dialect(contestant), self.0, stage.effort.span)?))
+    }
+
+    /// Most of a round goes by until everybody has subscribed.
+    fn rounds(&self, effort: Effort) -> usize {
+        if effort.extent == Extent::Some { effort.rounds.min(3) } else { effort.rounds }
+    }
+}
+
+/// How a push server is spoken to.
+pub fn dialect(contestant: Contestant) -> Dialect {
+    let at = |path| Opening::WebSocket { path, lines: "" };
+    match contestant {
+        SocketIo => Dialect {
+            subscribe: at("/socket.io/?EIO=4&transport=websocket"),
+            publish: at("/socket.io/?EIO=4&transport=websocket&publish=1"),
+            greeting: Some("40"),
+            marker: r#"42["message""#,
+            publication: |payload| text(&format!(r#"42["publish",{payload}]"#)),
+        },
+        Nchan => Dialect {
+            subscribe: at("/subscribe"),
+            publish: Opening::None,
+            greeting: None,
+            marker: "\"",
+            publication: |payload| {
+                let head = "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+                format!("{head}Content-Length: {}\r\n\r\n{payload}", payload.len()).into_bytes()
+            },
+        },
+        BunPublish => Dialect {
+            subscribe: at("/"),
+            publish: at("/publish"),
+            greeting: None,
+            marker: "\"",
+            publication: text,
+        },
+        _ => Dialect {
+            subscribe: at("/stream?channel=chat"),
+            publish: at("/stream"),
+            greeting: None,
+            marker: r#"{"type":"message""#,
+            publication: |payload| {
+                text(&format!(r#"{{"type":"publish","channel":"chat","data":{payload}}}"#))
+            },
+        },
+    }
+}

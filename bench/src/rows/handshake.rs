@@ -1,0 +1,28 @@
+//! Handshakes without TLS.
+
+use super::echo::OPENING;
+use super::{Row, Section, Stage, Work, sample};
+use crate::contestant::Contestant::{self, *};
+use crate::load::churn;
+use crate::measured::Sample;
+use std::io;
+
+pub fn rows() -> Vec<Row> {
+    vec![Row {
+        id: "handshakes",
+        label: "connections, opened and closed",
+        section: Section::Handshakes,
+        target: None,
+        contestants: [&[Sockeye], &Contestant::RUST_PEERS[..], &[Bun, Ws]].concat(),
+        work: Box::new(Handshakes),
+    }]
+}
+
+struct Handshakes;
+
+impl Work for Handshakes {
+    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+        let server = stage.start(contestant, &[])?;
+        Ok(sample(&churn::run(&server, OPENING, stage.effort.span)?))
+    }
+}
