@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use tokio::net::TcpStream;
 
 /// Long enough for some messages, whatever the machine does.
-const SHORT: [&str; 4] = ["--duration", "200ms", "--warm-up", "0"];
+const SHORT: [&str; 4] = ["--duration", "500ms", "--warm-up", "0"];
 
 /// Until the server or a signal ends it.
 const LONG: [&str; 4] = ["--duration", "1h", "--warm-up", "0"];
