@@ -2,6 +2,7 @@
 
 use std::{env, path::Path, process, sync::Arc};
 
+use crate::Crowd;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -20,6 +21,8 @@ pub struct Options {
     pub tls: Option<TlsAcceptor>,
     /// Threads, each with a runtime of its own.
     pub threads: usize,
+    /// To be a client instead: `--connect ADDRESS CONNECTIONS BYTES IN_FLIGHT`.
+    pub connect: Option<Crowd>,
     /// Only for the bare responder: `--request BYTES`.
     pub request: usize,
     /// Only for the bare responder: `--response BYTES`.
@@ -29,8 +32,15 @@ pub struct Options {
 impl Options {
     /// Reads the arguments; ends the process with status 2 where they make no sense.
     pub fn from_args() -> Self {
-        let mut options =
-            Self { deflate: false, send: false, tls: None, threads: 1, request: 0, response: 0 };
+        let mut options = Self {
+            deflate: false,
+            send: false,
+            tls: None,
+            threads: 1,
+            connect: None,
+            request: 0,
+            response: 0,
+        };
         let mut args = env::args().skip(1);
         while let Some(arg) = args.next() {
             let mut value = || args.next().unwrap_or_else(|| end(2, &format!("{arg} needs a value")));
@@ -39,6 +49,11 @@ impl Options {
                 "--send" => options.send = true,
                 "--tls" => options.tls = Some(acceptor(&value(), &value())),
                 "--threads" => options.threads = number(&value()),
+                "--connect" => {
+                    let address = value();
+                    let [connections, size, in_flight] = std::array::from_fn(|_| number(&value()));
+                    options.connect = Some(Crowd { address, connections, size, in_flight });
+                }
                 "--request" => options.request = number(&value()),
                 "--response" => options.response = number(&value()),
                 _ => end(2, &format!("unknown argument {arg}")),

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::Options;
+use crate::{Options, unsupported};
 
 /// How a connection ended. Nobody reads it: the load generator sees what went wrong.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -24,9 +24,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 pub trait Peer: Clone + Send + 'static {
     /// Serves one connection from its first byte to its last.
     fn echo(self, stream: impl Transport) -> impl Future<Output = Outcome> + Send;
+
+    /// Echoes on a connection whose client it is, behind the handshake.
+    fn echo_as_client(self, _: impl Transport) -> impl Future<Output = Outcome> + Send {
+        async { unsupported("--connect") }
+    }
 }
 
-/// Binds a free port, says which, and serves until the process is killed.
+/// Binds a free port, says which, and serves until the process is killed; or is a client until then, if it is asked to.
 ///
 /// Each thread has a current-thread runtime of its own. The first one accepts and deals the sockets out in turn, so
 /// that the threads have equally many and a connection stays where it is.
@@ -34,6 +39,9 @@ pub trait Peer: Clone + Send + 'static {
 /// # Panics
 /// Where another thread has ended, by a panic of its own.
 pub fn serve(peer: impl Peer, options: Options) -> io::Result<()> {
+    if let Some(crowd) = options.connect {
+        return runtime()?.block_on(crowd.connect(peer));
+    }
     let worker = Worker { peer, tls: options.tls };
     let others = (1..options.threads).map(|_| worker.clone().start()).collect::<io::Result<Vec<_>>>()?;
     runtime()?.block_on(async move {

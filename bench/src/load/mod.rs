@@ -1,6 +1,7 @@
 //! The load: one thread that keeps a server busy, and checks what it answers.
 
 pub mod churn;
+pub mod clients;
 pub mod deflate;
 pub mod echo;
 pub mod fanout;

@@ -36,6 +36,10 @@ const TIMES_AND_RATIO: &[(&str, &str, Unit)] = &[
     ("ratio", "compressed to", Part),
 ];
 
+/// Where no load takes the time of each message.
+const TIMES_WITHOUT_LATENCY: &[(&str, &str, Unit)] =
+    &[("cpu", "CPU time", Nanoseconds), ("rate", "per second", PerSecond), ("busy", "busy", Part)];
+
 const RESIDENT: &[(&str, &str, Unit)] = &[
     ("new", "after the handshake", Kibibytes),
     ("1k", "after 1 KiB", Kibibytes),
@@ -110,6 +114,26 @@ pub const SECTIONS: &[Section] = &[
         figure: ("instructions", Count),
         reference: None,
         columns: &[("instructions", "instructions", Count)],
+    },
+    Section {
+        of: rows::Section::Client,
+        title: "Clients",
+        slug: "client",
+        about: "CPU time of a client per message that it receives and sends, against a responder that speaks no protocol \
+                behind the handshake, as a ratio to Sockeye.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("sockeye"),
+        columns: TIMES_WITHOUT_LATENCY,
+    },
+    Section {
+        of: rows::Section::Scale,
+        title: "Many connections",
+        slug: "scale",
+        about: "Echo of 20 bytes, one message in flight on each of ever more connections: CPU time per message, as a ratio to \
+                the floor.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("floor"),
+        columns: TIMES,
     },
 ];
 

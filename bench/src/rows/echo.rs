@@ -47,6 +47,15 @@ const fn shape(size: usize, connections: usize, in_flight: usize) -> Shape {
     Shape { size, connections, in_flight }
 }
 
+/// How the cost of a message is looked at as connections become more.
+const SCALE: [(&str, &str, usize); 5] = [
+    ("scale-10", "10 connections", 10),
+    ("scale-100", "100 connections", 100),
+    ("scale-1000", "1,000 connections", 1000),
+    ("scale-10000", "10,000 connections", 10_000),
+    ("scale-19000", "19,000 connections", 19_000),
+];
+
 /// How WebSockets are opened here.
 pub const OPENING: Opening<'static> = Opening::WebSocket { path: "/", lines: "" };
 
@@ -98,6 +107,18 @@ pub fn deflate_rows() -> Vec<Row> {
     }]
 }
 
+pub fn scale_rows() -> Vec<Row> {
+    let row = |&(id, label, connections)| Row {
+        id,
+        label,
+        section: Section::Scale,
+        target: None,
+        contestants: vec![Floor, Bare, Sockeye],
+        work: Box::new(Echo { shape: shape(20, connections, 1), style: Style::Gathered }),
+    };
+    SCALE.iter().map(row).collect()
+}
+
 impl Work for Echo {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
         let mut arguments = arguments(contestant, self.shape);
@@ -109,7 +130,7 @@ impl Work for Echo {
     }
 
     fn rounds(&self, effort: Effort) -> usize {
-        let is_extra = self.style == Style::Sent && self.shape.size > 20;
+        let is_extra = self.shape.connections > 1000 || self.style == Style::Sent && self.shape.size > 20;
         if is_extra && effort.extent == Extent::Some { 0 } else { effort.rounds }
     }
 }

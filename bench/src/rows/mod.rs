@@ -1,5 +1,6 @@
 //! The rows of the tables: what is measured, of whom, and what is aimed at.
 
+mod client;
 mod echo;
 mod fanout;
 mod handshake;
@@ -24,6 +25,8 @@ pub enum Section {
     Deflate,
     Handshakes,
     Instructions,
+    Client,
+    Scale,
 }
 
 /// What is measured together, and compared.
@@ -63,6 +66,8 @@ pub fn all() -> Vec<Row> {
         echo::deflate_rows(),
         handshake::rows(),
         instructions::rows(),
+        client::rows(),
+        echo::scale_rows(),
     ]
     .into_iter()
     .flatten()

@@ -34,11 +34,18 @@ impl Peer for Fastwebsockets {
         })
         .await
     }
+
+    async fn echo_as_client(self, stream: impl Transport) -> Outcome {
+        Ok(echo_on(BufWriter::with_capacity(self.write_buffer, stream), Role::Client).await?)
+    }
 }
 
 async fn echo(upgraded: UpgradeFut, write_buffer: usize) -> Result<(), WebSocketError> {
-    let stream = FlushWhenDry(BufWriter::with_capacity(write_buffer, upgraded.await?.into_inner()));
-    let mut ws = FragmentCollector::new(WebSocket::after_handshake(stream, Role::Server));
+    echo_on(BufWriter::with_capacity(write_buffer, upgraded.await?.into_inner()), Role::Server).await
+}
+
+async fn echo_on(stream: BufWriter<impl Transport>, role: Role) -> Result<(), WebSocketError> {
+    let mut ws = FragmentCollector::new(WebSocket::after_handshake(FlushWhenDry(stream), role));
     loop {
         let frame = ws.read_frame().await?;
         match frame.opcode {

@@ -7,7 +7,7 @@ use std::io;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use peers::{Options, Outcome, Peer, Transport, echo_each, serve};
-use tokio_websockets::{Config, Error, Message, ServerBuilder, WebSocketStream};
+use tokio_websockets::{ClientBuilder, Config, Error, Message, ServerBuilder, WebSocketStream};
 
 #[derive(Clone)]
 struct TokioWebsockets {
@@ -16,8 +16,7 @@ struct TokioWebsockets {
 
 impl Peer for TokioWebsockets {
     async fn echo(self, stream: impl Transport) -> Outcome {
-        let config = Config::default().frame_size(usize::MAX).flush_threshold(256 * 1024);
-        let (_request, ws) = ServerBuilder::new().config(config).accept(stream).await?;
+        let (_request, ws) = ServerBuilder::new().config(config()).accept(stream).await?;
         if self.send {
             echo_each(ws, is_data).await?;
         } else {
@@ -25,6 +24,14 @@ impl Peer for TokioWebsockets {
         }
         Ok(())
     }
+
+    async fn echo_as_client(self, stream: impl Transport) -> Outcome {
+        Ok(echo_gathered(ClientBuilder::new().config(config()).take_over(stream)).await?)
+    }
+}
+
+fn config() -> Config {
+    Config::default().frame_size(usize::MAX).flush_threshold(256 * 1024)
 }
 
 /// Its `poll_next` writes whatever has been fed, so that `feed` alone batches nothing: the messages that are ready are

@@ -9,8 +9,11 @@ use std::io;
 
 use peers::{Options, Outcome, Peer, Transport, echo_batched, echo_each, serve};
 use tokio_tungstenite::{
-    accept_async, accept_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    WebSocketStream, accept_async, accept_async_with_config,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 #[derive(Clone)]
@@ -23,9 +26,17 @@ impl Peer for Tungstenite {
         if self.send {
             return Ok(echo_each(accept_async(stream).await?, is_data).await?);
         }
-        let config = WebSocketConfig::default().read_buffer_size(16 * 1024);
-        Ok(echo_batched(accept_async_with_config(stream, Some(config)).await?, is_data).await?)
+        Ok(echo_batched(accept_async_with_config(stream, Some(config())).await?, is_data).await?)
     }
+
+    async fn echo_as_client(self, stream: impl Transport) -> Outcome {
+        let ws = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config())).await;
+        Ok(echo_batched(ws, is_data).await?)
+    }
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(16 * 1024)
 }
 
 fn is_data(message: &Message) -> bool {
