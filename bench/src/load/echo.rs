@@ -76,8 +76,8 @@ impl<'a> Load<'a> {
     fn open(server: &Server, opening: Opening<'_>, shape: Shape, ring: &'a Ring) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
-        for number in 0..shape.connections {
-            let (socket, _) = handshake::open(server.address, opening)?;
+        let opened = handshake::open_many(server.address, opening, shape.connections)?;
+        for (number, (socket, _)) in opened.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
             poll.add(&socket, number as u64, Interest::Read)?;
             connections.push(Connection::new(socket, shape.in_flight));

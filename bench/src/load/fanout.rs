@@ -101,8 +101,7 @@ struct Subscriber {
 impl Crowd {
     fn open(server: &Server, dialect: Dialect, shape: Shape) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let open = |opening, number| {
-            let (mut socket, rest) = handshake::open(server.address, opening)?;
+        let join = |(number, (mut socket, rest)): (u64, (TcpStream, Vec<u8>))| {
             if let Some(greeting) = dialect.greeting {
                 socket.write_all(&text(greeting))?;
             }
@@ -110,9 +109,9 @@ impl Crowd {
             poll.add(&socket, number, Interest::Read)?;
             Ok::<_, io::Error>(Subscriber { socket, got: 0, rest })
         };
-        let publisher = open(dialect.publish, PUBLISHER)?.socket;
-        let subscribers = (0..shape.subscribers as u64).map(|number| open(dialect.subscribe, number));
-        let subscribers = subscribers.collect::<io::Result<_>>()?;
+        let publisher = join((PUBLISHER, handshake::open(server.address, dialect.publish)?))?.socket;
+        let opened = handshake::open_many(server.address, dialect.subscribe, shape.subscribers)?;
+        let subscribers = (0..).zip(opened).map(join).collect::<io::Result<_>>()?;
         std::thread::sleep(SETTLING);
         let (block, under_way, latency) = (vec![0; BLOCK], VecDeque::new(), histogram()?);
         Ok(Self {

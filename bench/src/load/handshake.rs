@@ -19,11 +19,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The most bytes of an answer's head.
 const HEAD_MAX: usize = 16 << 10;
 
+/// Handshakes under way at once; listeners have room for as many.
+const BATCH: usize = 64;
+
 /// Connects, and returns the socket and what came behind the answer's head.
 pub fn open(address: SocketAddr, opening: Opening<'_>) -> io::Result<(TcpStream, Vec<u8>)> {
     let mut socket = begin(address, opening)?;
     let rest = if opening == Opening::None { Vec::new() } else { end(&mut socket)? };
     Ok((socket, rest))
+}
+
+/// Connects as often. Some handshakes are under way at once, so that a crowd is there before the first of it is pinged.
+pub fn open_many(
+    address: SocketAddr,
+    opening: Opening<'_>,
+    connections: usize,
+) -> io::Result<Vec<(TcpStream, Vec<u8>)>> {
+    let mut opened = Vec::new();
+    while opened.len() < connections {
+        let batch = BATCH.min(connections - opened.len());
+        let begun = (0..batch).map(|_| begin(address, opening)).collect::<io::Result<Vec<_>>>()?;
+        for mut socket in begun {
+            let rest = if opening == Opening::None { Vec::new() } else { end(&mut socket)? };
+            opened.push((socket, rest));
+        }
+    }
+    Ok(opened)
 }
 
 /// Connects, and sends the request.
