@@ -75,6 +75,7 @@ fn poll_push<T>(
     queue: &mut impl FnMut(&mut Outbound, T) -> Result<(), SendError<T>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SendError<T>>> {
+    // As an `async fn` would: the caller's mistake, and a message that was refused must not look sent.
     assert!(value.is_some(), "a future was polled again after it was ready");
     let mut flushed = Poll::Ready(());
     while let Some(next) = value.take() {
