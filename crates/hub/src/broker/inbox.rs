@@ -38,6 +38,13 @@ pub struct Drained {
     pub dropped: u64,
 }
 
+impl Drained {
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.behind.is_empty() && self.dropped == 0
+    }
+}
+
 /// Workers that have something in their inboxes: dropped, it wakes them. A few need no memory.
 #[derive(Debug, Default)]
 pub struct Wakers {
@@ -83,17 +90,27 @@ impl Inbox {
 
     /// Takes all there is into `drained`, which should be empty; pending while there is nothing.
     pub fn poll_drain(&self, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_arrival(cx).map(|()| self.drain(drained))
+    }
+
+    /// Pending while there is nothing.
+    pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.lock();
-        if waiting.deliveries.is_empty() && waiting.behind.is_empty() && waiting.dropped == 0 {
-            if !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                waiting.waker = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
+        if !waiting.is_empty() {
+            return Poll::Ready(());
         }
+        if !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            waiting.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes all there is into `drained`, which should be empty.
+    pub(crate) fn drain(&self, drained: &mut Drained) {
+        let mut waiting = self.lock();
         std::mem::swap(&mut waiting.deliveries, &mut drained.deliveries);
         std::mem::swap(&mut waiting.behind, &mut drained.behind);
         drained.dropped += std::mem::take(&mut waiting.dropped);
-        Poll::Ready(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -102,6 +119,10 @@ impl Inbox {
 }
 
 impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.behind.is_empty() && self.dropped == 0
+    }
+
     fn push(&mut self, delivery: Delivery, capacity: usize) {
         match delivery {
             Delivery::Publication(publication) => self.push_publication(publication, capacity),

@@ -107,6 +107,7 @@ impl Session {
 
     fn offer(&self, item: Item) -> Fit {
         let counters = &self.worker.counters;
+        let is_own = matches!(item, Item::Own(_));
         let is_publication = matches!(item, Item::Publication(..));
         let is_presence = matches!(item, Item::Join(..) | Item::Leave(..));
         let limit = self.worker.hub.settings.limits.outbox;
@@ -115,12 +116,12 @@ impl Session {
             Put::Kept(dropped) => {
                 counters.deliveries.add(u64::from(is_publication));
                 counters.dropped.add(dropped as u64);
-                self.wake();
+                if is_own { self.wake() } else { self.announce() }
             }
             Put::Dropped(dropped) => {
                 counters.presence_dropped.add(u64::from(is_presence));
                 counters.dropped.add(dropped as u64);
-                self.wake();
+                self.announce();
             }
             Put::Refused(dropped) => {
                 counters.dropped.add(dropped as u64);

@@ -1,7 +1,8 @@
 //! One client on one connection: what it follows, what waits for it, and how it ends.
 //!
 //! A session belongs to the task of its connection, which takes entries out ([`Session::poll_entry`]) and writes them.
-//! Its worker puts entries in. Both are on one thread, and neither waits for the other.
+//! Its worker puts entries in. Both are on one thread, and neither waits for the other. Where the transport is a
+//! [`Writer`], the worker calls it instead of waking the task.
 
 mod delivery;
 mod follower;
@@ -16,11 +17,13 @@ mod subscribe;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub(crate) use delivery::Presence;
 pub(crate) use message::{Entry, Message, Source, member_len};
 pub(crate) use presence::announce;
 pub(crate) use subscription::Subscription;
+pub(crate) use writer::Writer;
 
 use crate::auth::ClientId;
 use crate::broker::Member;
@@ -33,7 +36,7 @@ use bytes::Bytes;
 use outbox::{Item, Outbox};
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use subscription::Stage;
@@ -64,7 +67,9 @@ pub(crate) struct Session {
     turn: Cell<u16>,
     outbox: RefCell<Outbox>,
     ended: OnceCell<Box<Problem>>,
-    waker: Cell<Option<Waker>>,
+    waker: RefCell<Option<Waker>>,
+    /// Writes for it where its task need not be woken.
+    writer: OnceCell<Weak<dyn Writer>>,
     is_waiting: Cell<bool>,
     /// Whether a heartbeat is due.
     heartbeat: Cell<bool>,
@@ -124,7 +129,8 @@ impl Session {
             turn: Cell::new(0),
             outbox: RefCell::default(),
             ended: OnceCell::new(),
-            waker: Cell::new(None),
+            waker: RefCell::default(),
+            writer: OnceCell::new(),
             is_waiting: Cell::new(false),
             heartbeat: Cell::new(false),
             spoken: Cell::new(worker.clock().now()),
@@ -318,8 +324,10 @@ impl Session {
     }
 
     fn wait(&self, cx: &Context<'_>) {
-        let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
-        self.waker.set(Some(waker.unwrap_or_else(|| cx.waker().clone())));
+        let is_known = self.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !is_known {
+            self.waker.replace(Some(cx.waker().clone()));
+        }
         self.is_waiting.set(true);
     }
 
@@ -329,9 +337,8 @@ impl Session {
         if !self.is_waiting.replace(false) && self.is_open() {
             return;
         }
-        if let Some(waker) = self.waker.take() {
+        if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
-            self.waker.set(Some(waker));
         }
     }
 }

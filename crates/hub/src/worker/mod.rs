@@ -20,7 +20,7 @@ use crate::code::Code;
 use crate::hub::{Hub, Line};
 use crate::journal::{self, Overload};
 use crate::metrics::{Counters, Transport};
-use crate::session::{Departure, Opening, Session, announce};
+use crate::session::{Departure, Opening, Session, Writer, announce};
 use clock::Clock;
 use drain::Drain;
 use registry::Registry;
@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     clock: Clock,
     registry: Registry,
+    /// What writes for sessions that were given something.
+    writers: RefCell<Vec<Weak<dyn Writer>>>,
     /// Sessions that have no room for more.
     crowded: RefCell<Vec<Weak<Session>>>,
     /// In the order in which they came. Their tasks own them.
@@ -69,6 +71,7 @@ impl Worker {
             inbox: Arc::new(Inbox::new(capacity)),
             clock: Clock::new(hub.started, hub.settings.auth.leeway),
             registry: Registry::default(),
+            writers: RefCell::default(),
             crowded: RefCell::default(),
             sessions: RefCell::default(),
             opened: Cell::new(0),
@@ -87,8 +90,13 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drained = Drained::default();
         loop {
-            poll_fn(|cx| self.poll_work(&mut ticks, &mut drained, cx)).await;
-            self.rest(&drained).await;
+            if drained.is_empty() {
+                self.take_arrivals(&mut drained);
+            }
+            if !drained.is_empty() {
+                self.hand_out(&mut drained).await;
+            }
+            poll_fn(|cx| self.poll_work(&mut ticks, &drained, cx)).await;
         }
     }
 
@@ -119,36 +127,41 @@ impl Worker {
         }
     }
 
-    /// Does all that there is to do now. Commands are taken first and obeyed last, when all of the inbox is handed out
-    /// that was in it when they were taken: so who is sent away has had what came before.
-    fn poll_work(&self, ticks: &mut Interval, drained: &mut Drained, cx: &mut Context<'_>) -> Poll<()> {
-        if drained.deliveries.is_empty() {
-            self.take_orders(cx);
-        }
-        let mut has_worked = self.poll_hand_out(drained, cx).is_ready();
-        let has_handed_out = drained.deliveries.is_empty();
-        if has_handed_out {
-            let orders = self.orders.take();
-            has_worked |= !orders.is_empty();
-            for order in orders {
-                self.obey(order);
-            }
+    /// Does what there is to do between two slices; pending while there is nothing. Commands are taken first and obeyed
+    /// last, when all of the inbox is handed out that was in it when they were taken: so who is sent away has had what
+    /// came before.
+    fn poll_work(&self, ticks: &mut Interval, drained: &Drained, cx: &mut Context<'_>) -> Poll<()> {
+        let mut has_work = true;
+        if drained.is_empty() {
+            let obeyed = self.obey_orders();
+            let ended = self.drain.borrow_mut().as_mut().is_some_and(|drain| drain.poll_end(cx).is_ready());
+            let ordered = self.take_orders(cx);
+            has_work = obeyed || ended || ordered || self.inbox.poll_arrival(cx).is_ready();
         }
         if ticks.poll_tick(cx).is_ready() {
             self.handle_tick();
-            has_worked = true;
+            has_work = true;
         }
-        if let Some(drain) = self.drain.borrow_mut().as_mut().filter(|_| has_handed_out) {
-            has_worked |= drain.poll_end(cx).is_ready();
-        }
-        if has_worked { Poll::Ready(()) } else { Poll::Pending }
+        if has_work { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn take_orders(&self, cx: &mut Context<'_>) {
+    /// Whether there were any.
+    fn obey_orders(&self) -> bool {
+        let orders = self.orders.take();
+        let any = !orders.is_empty();
+        for order in orders {
+            self.obey(order);
+        }
+        any
+    }
+
+    /// Whether there are any.
+    fn take_orders(&self, cx: &mut Context<'_>) -> bool {
         let (mut commands, mut orders) = (self.commands.borrow_mut(), self.orders.borrow_mut());
         while let Poll::Ready(Some(command)) = commands.poll_recv(cx) {
             orders.push(command);
         }
+        !orders.is_empty()
     }
 
     fn handle_tick(&self) {

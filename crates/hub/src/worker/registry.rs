@@ -126,7 +126,18 @@ impl Topic {
 
     /// Delivers to each follower. Deliveries only fill outboxes and wake tasks: nobody enters or leaves meanwhile.
     pub(super) fn each(&self, deliver: impl Fn(&Rc<Subscription>)) {
-        self.followers.borrow().iter().for_each(deliver);
+        self.each_before(usize::MAX, usize::MAX, deliver);
+    }
+
+    /// Delivers to the last `count` of the first `end` followers, and answers how many stand before them. From the end
+    /// to the beginning, so that of those who were there nobody is left out, whoever enters or leaves between two calls:
+    /// who leaves has the last one take its place.
+    pub(super) fn each_before(&self, end: usize, count: usize, deliver: impl Fn(&Rc<Subscription>)) -> usize {
+        let followers = self.followers.borrow();
+        let end = end.min(followers.len());
+        let start = end.saturating_sub(count);
+        followers[start..end].iter().for_each(deliver);
+        start
     }
 }
 

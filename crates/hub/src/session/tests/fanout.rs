@@ -45,6 +45,64 @@ async fn a_burst_is_encoded_once_and_reaches_each_subscriber_in_one_write() {
     .await;
 }
 
+/// A transport that notes what it writes, and may leave the channel then.
+struct Noting {
+    session: Rc<Session>,
+    leaves: bool,
+    written: RefCell<Vec<String>>,
+}
+
+impl Writer for Noting {
+    fn write(&self) {
+        self.written.borrow_mut().extend(told(&self.session));
+        if self.leaves {
+            self.session.unsubscribe(&channel("a")).unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_while_others_write_takes_nothing_from_them() {
+    on_bench(Settings::default(), async |bench| {
+        let mut all = Vec::new();
+        for number in 0..300 {
+            let session = bench.open(Transport::WebSocket);
+            session.subscribe(channel("a"), Since::Now).await.unwrap();
+            assert!(told(&session).is_empty());
+            let noting = Rc::new(Noting { session, leaves: number % 3 == 0, written: RefCell::default() });
+            let known = Rc::downgrade(&noting);
+            noting.session.set_writer(known);
+            all.push(noting);
+        }
+        bench.publish("a", "1").await;
+        for _ in 0..4 {
+            bench.rest().await;
+        }
+        assert_eq!(bench.hub.subscribers([channel("a")].into()).await, [200]);
+        assert!(all.iter().all(|noting| *noting.written.borrow() == ["a.1"]));
+        assert_eq!(bench.worker.counters.deliveries.value(), 300);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_wakes_the_task_that_has_a_writer() {
+    on_bench(Settings::default(), async |bench| {
+        let session = bench.open(Transport::WebSocket);
+        let noting = Rc::new(Noting { session, leaves: false, written: RefCell::default() });
+        let known = Rc::downgrade(&noting);
+        noting.session.set_writer(known);
+        let session = noting.session.clone();
+        let waiting =
+            tokio::task::spawn_local(async move { next(&session).await.map(|entry| short(&entry)) });
+        bench.rest().await;
+        noting.session.push(Bytes::from_static(b"answer"));
+        assert_eq!(waiting.await.unwrap().unwrap(), "answer");
+        assert!(noting.written.borrow().is_empty());
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_subscribes_a_channel_once_and_leaves_it_with_the_last() {
     on_bench(Settings::default(), async |bench| {

@@ -1,16 +1,18 @@
-//! An open WebSocket: one task that hands out what its session has and takes requests, in one loop.
+//! An open WebSocket: one task that hands out what its session has and takes requests, in one loop. Between its turns the
+//! worker has it write what has come for the session.
 
 use super::{BINARY, Received, UNHEARD, count_received, own, parse, poll_receive, refuse};
 use crate::code::Code;
 use crate::envelope;
 use crate::metrics::Transport;
 use crate::publication::{Data, Publication};
-use crate::session::{self, Departure, Entry, Session};
+use crate::session::{self, Departure, Entry, Session, Writer};
 use crate::stream::allowance::Allowance;
 use crate::stream::requests;
 use crate::worker::Worker;
 use bytes::Bytes;
 use sockeye::{Cause, CloseCode, Compress, Deadline, Message, Prepared, WebSocket};
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -31,7 +33,10 @@ pub(super) struct First {
     pub(super) messages: Vec<Bytes>,
 }
 
-/// An open connection: the future that serves it.
+/// The future that serves an open connection.
+pub(super) struct Serving<S>(Rc<RefCell<Connection<S>>>);
+
+/// An open connection.
 pub(super) struct Connection<S> {
     session: Rc<Session>,
     ws: WebSocket<S>,
@@ -61,29 +66,29 @@ enum Next {
     Publication(Rc<session::Message>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Serving<S> {
+    pub(super) fn new(connection: Connection<S>) -> Self {
+        let session = connection.session.clone();
+        let connection = Rc::new(RefCell::new(connection));
+        let writer = Rc::downgrade(&connection);
+        session.set_writer(writer);
+        Self(connection)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Serving<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        for _ in 0..Self::TURN {
-            this.poll_request(cx);
-            this.hand_out(cx);
-            match std::task::ready!(this.poll_received(cx)) {
-                Received::Message(message) => this.handle_message(&message),
-                Received::Control => {}
-                Received::TooMuch => this.give_up(),
-                Received::End => {
-                    this.depart();
-                    return Poll::Ready(());
-                }
-            }
-        }
-        // It is others' turn. Flushing is what receiving does when there is nothing more.
-        this.hand_out(cx);
-        let _ = pin!(this.ws.flush()).poll(cx);
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        self.0.borrow_mut().poll(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Writer for RefCell<Connection<S>> {
+    fn write(&self) {
+        let mut connection = self.borrow_mut();
+        let session = connection.session.clone();
+        session.act_as_task(|cx| connection.write(cx));
     }
 }
 
@@ -96,6 +101,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let format = if ws.subprotocol() == Some(BINARY) { Format::Binary } else { Format::Json };
         let answers = messages.into_iter();
         Self { session, ws, format, stage: Stage::Open, allowance, request: None, answers, next: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..Self::TURN {
+            self.poll_request(cx);
+            self.hand_out(cx);
+            match std::task::ready!(self.poll_received(cx)) {
+                Received::Message(message) => self.handle_message(&message),
+                Received::Control => {}
+                Received::TooMuch => self.give_up(),
+                Received::End => {
+                    self.depart();
+                    return Poll::Ready(());
+                }
+            }
+        }
+        // It is others' turn. Flushing is what receiving does when there is nothing more.
+        self.hand_out(cx);
+        let _ = pin!(self.ws.flush()).poll(cx);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes in the worker's turn, and leaves to the task's own what has to be waited for.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        self.hand_out(cx);
+        let is_written = pin!(self.ws.flush()).poll(cx).is_ready();
+        if !(is_written && self.is_open() && self.next.is_none()) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>) {
@@ -265,25 +300,63 @@ pub(super) fn end_of<S: AsyncRead + AsyncWrite + Unpin>(ws: &WebSocket<S>) -> (D
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Since;
     use crate::identity::Identity;
     use crate::session::Opening;
-    use crate::stream::testing::serving;
+    use crate::stream::testing::{publish, serving};
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use tokio::io::DuplexStream;
+
+    /// Both ends of a connection without channels, through a pipe.
+    async fn pair(worker: &Rc<Worker>) -> (Connection<DuplexStream>, WebSocket<DuplexStream>) {
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
+        let (server, client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
+        let (transport, id) = (Transport::WebSocket, worker.hub.authority.mint_client());
+        let opening = Opening { transport, client: id, identity: Identity::default() };
+        let first = First { session: worker.open(opening), messages: vec![envelope::heartbeat()] };
+        (Connection::new(first, server.unwrap(), Allowance::new()), client.unwrap())
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_there_is_leaves_while_a_request_is_being_answered() {
         serving(
             |_| {},
             async |worker| {
-                let (near, far) = tokio::io::duplex(1 << 10);
-                let client = sockeye::client::Client::new("ws://localhost/stream").unwrap();
-                let (server, client) = tokio::join!(sockeye::accept(far), client.upgrade(near));
-                let (transport, id) = (Transport::WebSocket, worker.hub.authority.mint_client());
-                let opening = Opening { transport, client: id, identity: Identity::default() };
-                let first = First { session: worker.open(opening), messages: vec![envelope::heartbeat()] };
-                let mut connection = Connection::new(first, server.unwrap(), Allowance::new());
+                let (mut connection, mut client) = pair(&worker).await;
                 connection.request = Some(Box::pin(std::future::pending()));
-                tokio::task::spawn_local(connection);
-                assert!(client.unwrap().recv().await.unwrap().is_some());
+                tokio::task::spawn_local(Serving::new(connection));
+                assert!(client.recv().await.unwrap().is_some());
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publication_costs_no_turn_of_the_task_unless_the_client_does_not_read() {
+        serving(
+            |_| {},
+            async |worker| {
+                let (connection, mut client) = pair(&worker).await;
+                let channel = "a".parse().unwrap();
+                connection.session.subscribe(channel, Since::Now).await.unwrap();
+                let turns = Rc::new(Cell::new(0));
+                let (counted, mut serving) = (turns.clone(), Serving::new(connection));
+                tokio::task::spawn_local(poll_fn(move |cx| {
+                    counted.set(counted.get() + 1);
+                    Pin::new(&mut serving).poll(cx)
+                }));
+                client.recv().await.unwrap();
+                let before = turns.get();
+                for n in 0..4 {
+                    publish(&worker, "a", n).await;
+                    client.recv().await.unwrap();
+                }
+                assert_eq!(turns.get(), before);
+                publish(&worker, "a", "x".repeat(2 << 10)).await;
+                client.recv().await.unwrap();
+                assert!(turns.get() > before);
             },
         )
         .await;

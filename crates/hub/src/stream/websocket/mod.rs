@@ -2,7 +2,7 @@
 
 mod connection;
 
-use connection::{Connection, First, Format, end_of};
+use connection::{Connection, First, Format, Serving, end_of};
 
 use super::allowance::Allowance;
 use super::ask::Ask;
@@ -48,12 +48,12 @@ pub(crate) fn limits(limits: &settings::Limits) -> sockeye::Limits {
 /// is too: the task that awaits this stays small.
 pub(crate) fn run<S>(worker: Rc<Worker>, ws: WebSocket<S>, ask: Ask) -> impl Future<Output = ()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let opening = Box::pin(open(worker, ws, ask).in_current_span());
     async move {
-        let Some(connection) = opening.await else { return };
-        connection.await;
+        let Some(serving) = opening.await else { return };
+        serving.await;
     }
 }
 
@@ -81,13 +81,13 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>, problem:
     let _ = ws.close(CloseCode::new(problem.code.number()), &problem.message).await;
 }
 
-async fn open<S>(worker: Rc<Worker>, mut ws: WebSocket<S>, ask: Ask) -> Option<Box<Connection<S>>>
+async fn open<S>(worker: Rc<Worker>, mut ws: WebSocket<S>, ask: Ask) -> Option<Serving<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let mut allowance = Allowance::new();
     match begin(&worker, &mut ws, &ask, &mut allowance).await {
-        Ok(first) => Some(Box::new(Connection::new(first, ws, allowance))),
+        Ok(first) => Some(Serving::new(Connection::new(first, ws, allowance))),
         Err(Some(problem)) => {
             close(ws, &problem).await;
             None
