@@ -113,6 +113,11 @@ impl Inbox {
         drained.dropped += std::mem::take(&mut waiting.dropped);
     }
 
+    /// Deliveries that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().deliveries.len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,9 +16,20 @@ impl Worker {
     /// How long the rest of a burst waits for clients whose connections take less than they are given: 50 ms. Then what
     /// they have no room for is left to the log, so that nobody holds the others up.
     const PATIENCE: Duration = Duration::from_millis(50);
+    /// Deliveries for which nobody waits any more to go out together.
+    const GATHERED: usize = 64;
 
-    /// Takes what has come.
-    pub(super) fn take_arrivals(&self, drained: &mut Drained) {
+    /// Takes what has come. Where the last of it went to many, others first have some turns, as long as that brings more:
+    /// two publications that go out together cost each follower one write, and a turn costs a small part of those.
+    pub(super) async fn take_arrivals(&self, drained: &mut Drained) {
+        let turns = self.reached.get() / Self::PORTION;
+        let (mut waiting, mut idle) = (self.inbox.len(), 0);
+        while waiting > 0 && waiting < Self::GATHERED && idle < turns {
+            tokio::task::yield_now().await;
+            let now = self.inbox.len();
+            idle = if now > waiting { 0 } else { idle + 1 };
+            waiting = now;
+        }
         self.inbox.drain(drained);
         drained.deliveries.reverse(); // the next one is the last
     }
@@ -34,6 +45,7 @@ impl Worker {
             for delivery in slice {
                 self.deliver(delivery);
             }
+            self.reached.set(self.writers.borrow().len());
             self.write().await;
         }
         let crowded = self.crowded.take();
@@ -65,6 +77,7 @@ impl Worker {
             Delivery::Join(..) | Delivery::Leave(..) => None,
         });
         let messages: Vec<_> = publications.collect();
+        self.reached.set(topic.len());
         let mut end = usize::MAX;
         while end > 0 {
             end = topic.each_before(end, Self::PORTION, |subscription| {

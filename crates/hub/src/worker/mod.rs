@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     registry: Registry,
     /// What writes for sessions that were given something.
     writers: RefCell<Vec<Weak<dyn Writer>>>,
+    /// How many followers the channel had that was handed out last.
+    reached: Cell<usize>,
     /// Sessions that have no room for more.
     crowded: RefCell<Vec<Weak<Session>>>,
     /// In the order in which they came. Their tasks own them.
@@ -72,6 +74,7 @@ impl Worker {
             clock: Clock::new(hub.started, hub.settings.auth.leeway),
             registry: Registry::default(),
             writers: RefCell::default(),
+            reached: Cell::new(0),
             crowded: RefCell::default(),
             sessions: RefCell::default(),
             opened: Cell::new(0),
@@ -91,7 +94,7 @@ impl Worker {
         let mut drained = Drained::default();
         loop {
             if drained.is_empty() {
-                self.take_arrivals(&mut drained);
+                self.take_arrivals(&mut drained).await;
             }
             if !drained.is_empty() {
                 self.hand_out(&mut drained).await;

@@ -124,6 +124,11 @@ impl Topic {
         }
     }
 
+    /// How many follow it.
+    pub(super) fn len(&self) -> usize {
+        self.followers.borrow().len()
+    }
+
     /// Delivers to each follower. Deliveries only fill outboxes and wake tasks: nobody enters or leaves meanwhile.
     pub(super) fn each(&self, deliver: impl Fn(&Rc<Subscription>)) {
         self.each_before(usize::MAX, usize::MAX, deliver);

@@ -99,6 +99,36 @@ async fn what_gathers_leaves_in_one_write_and_is_encoded_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_one_by_one_gathers_for_many() {
+    serving(
+        |_| {},
+        async |worker| {
+            let mut clients = Vec::new();
+            for _ in 0..200 {
+                let mut client = Client::connect_with(&worker, "channel=a", Opener::new, 16 << 10).await;
+                client.next().await;
+                clients.push(client);
+            }
+            publish(&worker, "a", 0).await;
+            for client in &mut clients {
+                client.next().await;
+            }
+            let before: usize = clients.iter().map(|client| client.writes.get()).sum();
+            for n in 0..8 {
+                publish(&worker, "a", n).await;
+                tokio::task::yield_now().await;
+            }
+            for client in &mut clients {
+                assert_eq!(client.told(8).await.len(), 8);
+            }
+            let after: usize = clients.iter().map(|client| client.writes.get()).sum();
+            assert_eq!(after - before, 200);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn binary_payloads_come_as_the_subprotocol_says() {
     serving(
         |_| {},
