@@ -148,9 +148,18 @@ impl Histogram {
     /// The upper bounds of the buckets but the last, in milliseconds.
     pub const BOUNDS_MS: [u64; 11] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000];
 
-    /// Counts a duration.
+    const BOUNDS: [Duration; Self::BOUNDS_MS.len()] = {
+        let (mut bounds, mut index) = ([Duration::ZERO; Self::BOUNDS_MS.len()], 0);
+        while index < bounds.len() {
+            bounds[index] = Duration::from_millis(Self::BOUNDS_MS[index]);
+            index += 1;
+        }
+        bounds
+    };
+
+    /// Counts a duration. Most are short, so that the first bounds are looked at first.
     pub fn observe(&self, duration: Duration) {
-        let index = Self::BOUNDS_MS.partition_point(|&bound| Duration::from_millis(bound) < duration);
+        let index = Self::BOUNDS.iter().take_while(|&&bound| bound < duration).count();
         self.buckets[index].increment();
         self.sum_us.add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }

@@ -7,9 +7,18 @@ use super::subscription::Subscription;
 use crate::broker::{Gap, GapReason, Member};
 use crate::settings::Slow;
 use bytes::Bytes;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Empty queues that a thread keeps for outboxes, and for how many items one may have room to be kept.
+const SPARES: usize = 64;
+const SPARE_ITEMS: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<VecDeque<Item>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What waits for one client.
 #[derive(Debug, Default)]
@@ -56,15 +65,29 @@ impl Outbox {
     pub(super) fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         self.bytes -= item.weight();
-        if self.items.is_empty() {
-            self.items = VecDeque::new();
-        }
+        self.release();
         Some(item)
     }
 
     /// Forgets all that waits.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Gives the memory of an empty outbox to the next one on this thread.
+    fn release(&mut self) {
+        if self.items.is_empty() {
+            let items = std::mem::take(&mut self.items);
+            if items.capacity() <= SPARE_ITEMS {
+                // At its end a thread has no store any more.
+                let _ = SPARE.try_with(|spare| {
+                    let mut spare = spare.borrow_mut();
+                    if spare.len() < SPARES {
+                        spare.push(items);
+                    }
+                });
+            }
+        }
     }
 
     /// Forgets what waits of one channel.
@@ -74,6 +97,9 @@ impl Outbox {
 
     /// Puts in what a follower has read, whatever the room; who reads looks at it before.
     pub(super) fn push(&mut self, item: Item) {
+        if self.items.capacity() == 0 {
+            self.items = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default();
+        }
         self.bytes += item.weight();
         self.items.push_back(item);
     }
@@ -137,9 +163,7 @@ impl Outbox {
     fn retain(&mut self, keep: impl FnMut(&mut Item) -> bool) {
         self.items.retain_mut(keep);
         self.bytes = self.items.iter().map(Item::weight).sum();
-        if self.items.is_empty() {
-            self.items = VecDeque::new();
-        }
+        self.release();
     }
 }
 

@@ -128,3 +128,25 @@ fn the_oldest_give_way_to_others() {
     assert!(matches!(outbox.pop(), Some(Item::Lost(_))));
     assert!(matches!(outbox.pop(), Some(Item::Publication(_, message)) if message.offset == 2));
 }
+
+#[test]
+fn an_empty_outbox_leaves_its_memory_to_the_next() {
+    let (_session, subscriptions) = subscriptions();
+    let mut pass = |outbox: &mut Outbox| {
+        let item = Item::Lost(subscriptions[0].clone());
+        let allocated = allocation_counter::measure(|| assert_eq!(outbox.offer(item, LIMIT), Put::Kept(0)));
+        assert!(outbox.pop().is_some());
+        assert_eq!(outbox.items.capacity(), 0);
+        allocated.count_total
+    };
+    let mut outboxes = [const { None }; SPARES + 1].map(|none: Option<Outbox>| none.unwrap_or_default());
+    assert!(outboxes.iter_mut().map(&mut pass).collect::<Vec<_>>().iter().skip(1).all(|&count| count == 0));
+    // No more is kept than a turn of the worker takes.
+    for outbox in &mut outboxes {
+        outbox.push(Item::Lost(subscriptions[0].clone()));
+    }
+    for outbox in &mut outboxes {
+        outbox.pop();
+    }
+    assert_eq!(SPARE.with_borrow(Vec::len), SPARES);
+}
