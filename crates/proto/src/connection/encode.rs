@@ -53,12 +53,16 @@ impl Outbound {
             return Err(SendError { value: (), reason });
         }
         let kind = message.kind();
-        let shared = self.extensions.as_mut().and_then(|extensions| extensions.prepared(message));
-        let (payload, rsv) = match shared {
-            Some((rsv, bytes)) => (bytes.into(), rsv),
-            None => self.transform(kind, message.payload().clone().into(), message.compress()),
+        let opcode = kind.into();
+        let Some(extensions) = &mut self.extensions else {
+            self.push_shared(opcode, message.payload());
+            return Ok(());
         };
-        self.push_frame(Frame { fin: true, rsv, opcode: kind.into(), payload });
+        let (payload, rsv) = match extensions.prepared(message) {
+            Some((rsv, bytes)) => (bytes.into(), rsv),
+            None => extensions.encode(kind, message.payload().clone().into(), message.compress()),
+        };
+        self.push_frame(Frame { fin: true, rsv, opcode, payload });
         Ok(())
     }
 

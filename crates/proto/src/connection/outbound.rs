@@ -4,7 +4,7 @@
 //! leave between frames. After the Close frame nothing leaves any more.
 
 use super::encode::{EncodeChain, OpenMessage};
-use super::queue::Queue;
+use super::queue::{Queue, Queued};
 use crate::Role;
 use crate::close::{CloseCode, CloseFrame};
 use crate::event::{Control, Notice};
@@ -13,7 +13,7 @@ use crate::header::{Header, MAX_CONTROL, Opcode};
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::text::Text;
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::IoSlice;
@@ -335,11 +335,22 @@ impl Outbound {
 
     #[inline]
     pub(super) fn push_frame(&mut self, frame: Frame) {
-        let key = self.keys.as_mut().map(|keys| keys.next_key());
-        let payload_len = frame.payload.len() as u64;
-        let header = Header { fin: frame.fin, rsv: frame.rsv, opcode: frame.opcode, mask: key, payload_len };
+        let Frame { fin, rsv, opcode, payload } = frame;
+        self.push(Header { fin, rsv, opcode, mask: None, payload_len: payload.len() as u64 }, payload);
+    }
+
+    /// Queues a whole message that others share; where it is small it is copied, and its count is left alone.
+    #[inline]
+    pub(super) fn push_shared(&mut self, opcode: Opcode, payload: &Bytes) {
+        let payload_len = payload.len() as u64;
+        self.push(Header { fin: true, rsv: Rsv::NONE, opcode, mask: None, payload_len }, payload);
+    }
+
+    #[inline]
+    fn push(&mut self, mut header: Header, payload: impl Queued) {
+        header.mask = self.keys.as_mut().map(|keys| keys.next_key());
         let queue = self.queue.get_or_insert_default();
-        queue.push(&header, frame.payload, self.limits.max_queued);
+        queue.push(&header, payload, self.limits.max_queued);
         self.counted += 1;
         self.high_water = self.high_water.max(u32::try_from(queue.queued()).unwrap_or(u32::MAX));
     }

@@ -33,6 +33,37 @@ pub(super) struct Queue {
     pub(super) blocked_since: Option<Instant>,
 }
 
+/// A payload that is queued: a message's own, or one that others share.
+pub(super) trait Queued: AsRef<[u8]> {
+    /// An array that begins with the bytes, where they stand inline.
+    fn padded(&self) -> Option<&[u8; Payload::INLINE]>;
+
+    /// To be queued by reference.
+    fn into_payload(self) -> Payload;
+}
+
+impl Queued for Payload {
+    #[inline]
+    fn padded(&self) -> Option<&[u8; Payload::INLINE]> {
+        self.padded()
+    }
+
+    fn into_payload(self) -> Payload {
+        self
+    }
+}
+
+impl Queued for &Bytes {
+    #[inline]
+    fn padded(&self) -> Option<&[u8; Payload::INLINE]> {
+        None
+    }
+
+    fn into_payload(self) -> Payload {
+        self.clone().into()
+    }
+}
+
 /// Control frames that may still be overtaken by nothing but other control frames.
 #[derive(Debug, Default)]
 struct Lane {
@@ -55,18 +86,19 @@ impl Queue {
     /// Queues a frame behind everything that waits, masked where the header has a key. More memory than the waiting
     /// bytes take is held only up to `most` bytes in all.
     #[inline]
-    pub(super) fn push(&mut self, header: &Header, payload: Payload, most: usize) {
-        if payload.len() > COPY_MAX {
-            return self.push_large(header, payload, most);
+    pub(super) fn push(&mut self, header: &Header, payload: impl Queued, most: usize) {
+        let len = payload.as_ref().len();
+        if len > COPY_MAX {
+            return self.push_large(header, payload.into_payload(), most);
         }
-        self.make_room(MAX_HEADER + payload.len().max(Payload::INLINE), most);
+        self.make_room(MAX_HEADER + len.max(Payload::INLINE), most);
         push_header(&mut self.tail, header);
         match payload.padded() {
-            Some(padded) => push_padded(&mut self.tail, padded, payload.len()),
-            None => self.tail.extend_from_slice(&payload),
+            Some(padded) => push_padded(&mut self.tail, padded, len),
+            None => self.tail.extend_from_slice(payload.as_ref()),
         }
         if let Some(key) = header.mask {
-            let start = self.tail.len() - payload.len();
+            let start = self.tail.len() - len;
             mask(&mut self.tail[start..], key);
         }
     }

@@ -181,7 +181,7 @@ fn the_limits_of_memory_are_exact() {
         let mut queue = Queue::default();
         queue.tail.reserve_exact(1000);
         let payload = vec![7; 5000];
-        queue.push(&header(Opcode::Binary, None, &payload), payload.into(), 1000 + spare);
+        queue.push(&header(Opcode::Binary, None, &payload), Payload::from(payload), 1000 + spare);
         assert_eq!(queue.tail.capacity() == 1000, kept);
     }
 }
