@@ -153,7 +153,8 @@ impl Session {
             Item::Publication(subscription, message) => {
                 subscription.tell(Place { epoch: message.epoch, offset: message.offset });
                 if message.source() == Source::Live {
-                    self.worker.counters.latency.observe(message.taken.elapsed());
+                    let latency = self.worker.clock().moment().duration_since(message.taken);
+                    self.worker.counters.latency.observe(latency);
                 }
                 Entry::Publication(message)
             }

@@ -1,4 +1,4 @@
-//! The worker's time: whole seconds, read once a second for all its sessions.
+//! The worker's time: whole seconds, read once a second for all its sessions, and the moment of what it does in one go.
 
 use crate::auth::wall_clock;
 use crate::identity::Identity;
@@ -13,11 +13,12 @@ pub(crate) struct Clock {
     /// Seconds.
     leeway: u64,
     now: Cell<u32>,
+    moment: Cell<Option<Instant>>,
 }
 
 impl Clock {
     pub(super) fn new(started: Instant, leeway: Duration) -> Self {
-        let clock = Self { started, leeway: leeway.as_secs(), now: Cell::new(0) };
+        let clock = Self { started, leeway: leeway.as_secs(), now: Cell::new(0), moment: Cell::default() };
         clock.advance();
         clock
     }
@@ -25,6 +26,18 @@ impl Clock {
     /// As of the last tick.
     pub(crate) fn now(&self) -> u32 {
         self.now.get()
+    }
+
+    /// Does something in one go: it has one moment for all of it.
+    pub(super) fn at_once(&self, act: impl FnOnce()) {
+        self.moment.set(Some(Instant::now()));
+        act();
+        self.moment.set(None);
+    }
+
+    /// The time, for measurements; of what is done in one go, when that began.
+    pub(crate) fn moment(&self) -> Instant {
+        self.moment.get().unwrap_or_else(Instant::now)
     }
 
     /// A second has passed.

@@ -134,7 +134,7 @@ impl Worker {
     async fn write(&self) {
         let writers = self.writers.take();
         for some in writers.chunks(Self::PORTION) {
-            some.iter().filter_map(Weak::upgrade).for_each(|writer| writer.write());
+            self.clock.at_once(|| some.iter().filter_map(Weak::upgrade).for_each(|writer| writer.write()));
             tokio::task::yield_now().await;
         }
         if writers.is_empty() {
