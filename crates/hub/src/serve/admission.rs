@@ -37,6 +37,13 @@ pub(super) struct Admitted {
     pub(super) stream: Result<Place, Problem>,
 }
 
+impl Admitted {
+    /// What is to be held, if there is anything.
+    pub(super) fn place(self) -> Option<impl Sized + 'static> {
+        self.stream.ok()?.held()
+    }
+}
+
 /// What holds the place of a stream, where the connection alone does not.
 #[derive(Debug, Default)]
 pub(super) struct Place {

@@ -87,13 +87,20 @@ pub(super) struct Visit {
     pub(super) serves: Serves,
     pub(super) refused: Option<Code>,
     /// Its place, as long as this is there.
-    _pass: Pass,
+    pass: Pass,
     /// Streams that were begun on it; the first came with the connection.
     pub(super) streams: Cell<u32>,
     /// For the one stream that its place is for.
     pub(super) seat: Seat,
     /// Whether it was given up; only where hyper serves it.
     pub(super) silence: Silence,
+}
+
+impl Visit {
+    /// Its place alone, for a connection that is nothing but one stream.
+    pub(super) fn into_pass(self) -> Pass {
+        self.pass
+    }
 }
 
 impl Door {
@@ -119,7 +126,7 @@ impl Door {
 pub(super) async fn enter(door: Rc<Door>, arrival: Arrival) {
     let Arrival { socket, peer, serves, pass, refused } = arrival;
     let (scheme, streams, seat, silence) = ("http", Cell::new(0), Seat::default(), Silence::default());
-    let mut visit = Visit { peer, scheme, serves, refused, _pass: pass, streams, seat, silence };
+    let mut visit = Visit { peer, scheme, serves, refused, pass, streams, seat, silence };
     match socket {
         Socket::Tcp(tcp) => {
             let Ok(tcp) = adopt(tcp) else { return };

@@ -57,7 +57,8 @@ where
         Ok(admitted) => {
             let ask = ask(door, &admitted, handshake.request().uri(), handshake.request().headers());
             match handshake.accept().await {
-                Ok(ws) => open(door, ws, ask, (visit, admitted)),
+                // It lasts long: no more is kept for it than the places that it has.
+                Ok(ws) => open(door, ws, ask, (visit.into_pass(), admitted.place())),
                 Err(error) => journal::failed(visit.peer, error),
             }
         }
@@ -92,7 +93,7 @@ pub(super) fn upgrade(
             let (door, visit) = (door.clone(), visit.clone());
             let opening = async move {
                 match upgrade.await {
-                    Ok(ws) => open(&door, ws, ask, (visit, admitted)),
+                    Ok(ws) => open(&door, ws, ask, (visit, admitted.place())),
                     Err(error) => journal::failed(visit.peer, error),
                 }
             };

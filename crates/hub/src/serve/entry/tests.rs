@@ -34,7 +34,7 @@ pub(in crate::serve) async fn visit_over<S: AsyncRead + AsyncWrite + Unpin + Sen
         scheme,
         serves: Serves::Everything,
         refused: None,
-        _pass: pass,
+        pass,
         streams: Cell::new(0),
         seat: Seat::default(),
         silence: Silence::default(),
