@@ -121,19 +121,20 @@ where
     let worker = door.worker.clone();
     match ask {
         Ok(ask) => {
-            let running = websocket::run(worker, ws, ask);
-            tokio::task::spawn_local(async move {
-                running.await;
-                drop(held);
-            });
+            tokio::task::spawn_local(hold(websocket::run(worker, ws, ask), held));
         }
         Err(problem) => {
-            let closing = websocket::turn_away(&worker, ws, problem);
-            tokio::task::spawn_local(async move {
-                closing.await;
-                drop(held);
-            });
+            tokio::task::spawn_local(hold(websocket::turn_away(&worker, ws, problem), held));
         }
+    }
+}
+
+/// The task of a connection.
+#[expect(clippy::manual_async_fn, reason = "an async function would have room for its arguments twice")]
+fn hold(serving: impl Future<Output = ()>, held: impl Sized) -> impl Future<Output = ()> {
+    async move {
+        serving.await;
+        drop(held);
     }
 }
 

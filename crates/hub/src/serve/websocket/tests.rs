@@ -1,6 +1,8 @@
 use super::*;
 use crate::broker::MemoryBroker;
 use crate::hub::Hub;
+use crate::serve::admission::Place;
+use crate::serve::gate::Pass;
 use crate::worker::Worker;
 use flate2::{Compress, Compression, FlushCompress};
 use sockeye::CloseCode;
@@ -116,4 +118,18 @@ async fn what_a_client_inflates_is_bounded() {
         })
         .await;
     }
+}
+
+/// What stands in a task beside the connection's future, of which it has room for two. The bounds are what there is now;
+/// who makes one larger says why.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_task_of_a_connection_holds_little() {
+    let connection = [0_usize; 8];
+    let serving =
+        std::future::poll_fn(move |_| if connection[0] == 0 { Poll::Pending } else { Poll::Ready(()) });
+    let task = size_of_val(&hold(serving, ())) - 2 * size_of_val(&connection);
+    assert!(task <= 8, "{task}");
+    let held = size_of::<(Pass, Option<Place>)>();
+    assert!(held <= 72, "{held}");
 }
