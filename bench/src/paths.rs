@@ -55,7 +55,7 @@ impl Paths {
         fs::create_dir_all(self.results())?;
         fs::write(self.results().join("servers.log"), "")?;
         self.write_certificate()?;
-        cargo(&self.bench, &["--workspace", "--bins"])?;
+        cargo(&self.bench, &["-p", "ours", "-p", "peers", "--bins"])?;
         cargo(&self.project, &["-p", "sockeye-cli"])?;
         if let Err(error) = self.install_scripts() {
             eprintln!("the peers from npm are skipped: {error}");

@@ -2,12 +2,12 @@
 
 use std::{future::pending, io};
 
-use sockeye_bench::wire::Ring;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::unconstrained,
 };
+use wire::Ring;
 
 use crate::{Outcome, Peer};
 

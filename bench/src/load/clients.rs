@@ -5,12 +5,12 @@ use super::{Figures, Span, histogram};
 use crate::server::Server;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
-use sockeye_bench::poll::{Interest, Patience, Poll};
-use sockeye_bench::responder::{Connection, State};
-use sockeye_bench::wire::Ring;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
+use wire::Ring;
+use wire::poll::{Interest, Patience, Poll};
+use wire::responder::{Connection, State};
 
 /// Bytes that one read may bring.
 const BUFFER: usize = 256 << 10;

@@ -5,11 +5,11 @@ use super::handshake::{self, Opening};
 use super::json::{self, Inflater};
 use super::{Figures, Span, histogram};
 use crate::server::Server;
-use sockeye_bench::poll::{Interest, Patience, Poll, now};
-use sockeye_bench::wire::{TEXT, frame_in};
 use std::io::{self, Read, Write};
 use std::time::Instant;
 use std::{collections::VecDeque, net::TcpStream};
+use wire::poll::{Interest, Patience, Poll, now};
+use wire::{TEXT, frame_in};
 
 /// The offer of every client here: context takeover, and the whole window.
 pub const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";

@@ -4,11 +4,11 @@ use super::handshake::{self, Opening};
 use super::{Figures, Span, histogram};
 use crate::server::Server;
 use hdrhistogram::Histogram;
-use sockeye_bench::poll::{Interest, Patience, Poll, now};
-use sockeye_bench::wire::Ring;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
+use wire::Ring;
+use wire::poll::{Interest, Patience, Poll, now};
 
 /// Bytes that one read may bring.
 const BUFFER: usize = 256 << 10;

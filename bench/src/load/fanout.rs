@@ -4,12 +4,12 @@ use super::handshake::{self, Opening};
 use super::{Figures, Span, histogram};
 use crate::server::Server;
 use hdrhistogram::Histogram;
-use sockeye_bench::poll::{Interest, Patience, Poll, now};
-use sockeye_bench::wire::{MASK, PONG, TEXT, frame_in, push_frame};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use wire::poll::{Interest, Patience, Poll, now};
+use wire::{MASK, PONG, TEXT, frame_in, push_frame};
 
 /// Bytes of a publication, and of one read.
 const PUBLICATION: usize = 128;

@@ -7,11 +7,11 @@ use super::json::{self, Inflater};
 use super::link::Link;
 use crate::server::Server;
 use rustls::ClientConfig;
-use sockeye_bench::wire::{MASK, TEXT, frame_in, push_frame};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::{MASK, TEXT, frame_in, push_frame};
 
 /// Bytes of the messages that each connection has echoed, in turn.
 pub const SIZES: [usize; 3] = [1 << 10, 16 << 10, 100 << 10];

@@ -1,8 +1,8 @@
 //! JSON messages as a chat or a stream of data has them, and their compressed frames.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
-use sockeye_bench::wire::{COMPRESSED, MASK, TEXT, push_frame};
 use std::io;
+use wire::{COMPRESSED, MASK, TEXT, push_frame};
 
 /// What ends each flush, and is not sent (RFC 7692 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];

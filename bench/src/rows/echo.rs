@@ -6,8 +6,8 @@ use crate::effort::{Effort, Extent};
 use crate::load::echo::{self, Shape};
 use crate::load::{deflate, handshake::Opening};
 use crate::measured::Sample;
-use sockeye_bench::wire::Ring;
 use std::io;
+use wire::Ring;
 
 /// Every shape: the ids of its rows, what it is called, and the most that echo should cost.
 pub const SHAPES: [([&str; 3], &str, Shape, f64); 5] = [

@@ -6,8 +6,8 @@
 use std::{cell::RefCell, future::poll_fn, io, pin::Pin, sync::Arc};
 
 use peers::{Options, Outcome, Peer, Transport, serve, unsupported};
-use sockeye_bench::wire::Ring;
 use tokio::io::{AsyncWriteExt, ReadBuf};
+use wire::Ring;
 
 const BLOCK: usize = 64 * 1024;
 

@@ -3,11 +3,11 @@
 //!
 //! `floor SIZE IN_FLIGHT` answers messages of that many bytes.
 
-use sockeye_bench::poll::{Interest, Patience, Poll};
-use sockeye_bench::responder::Connection;
-use sockeye_bench::wire::Ring;
 use std::io;
 use std::net::TcpListener;
+use wire::Ring;
+use wire::poll::{Interest, Patience, Poll};
+use wire::responder::Connection;
 
 /// Bytes that one read may bring.
 const BUFFER: usize = 64 << 10;

@@ -1,8 +1,8 @@
 //! A connection that counts the bytes that come in, and for each request's worth of them sends an answer that was made
 //! beforehand.
 
+use crate::Ring;
 use crate::poll::{Interest, Poll, now};
-use crate::wire::Ring;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
