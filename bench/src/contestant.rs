@@ -3,6 +3,7 @@
 use crate::paths::Paths;
 use crate::server::{Launch, free_address};
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A server, in one of its shapes.
@@ -13,6 +14,8 @@ pub enum Contestant {
     Bare,
     /// The library, as a program of ten lines.
     Sockeye,
+    /// The same, where it compresses as it does by default, and not at the settings of the peers.
+    Light,
     Fastwebsockets,
     TokioWebsockets,
     Tungstenite,
@@ -27,6 +30,15 @@ pub enum Contestant {
     BunPublish,
     SocketIo,
     Nchan,
+    /// Sockeye as it is compared with itself: `echo` with one thread, `serve` without compression and with few channels.
+    OneThread,
+    Uncompressed,
+    FewChannels,
+    /// Loops over one function.
+    Function,
+    Memcpy,
+    WordLoop,
+    Simdutf8,
 }
 
 use Contestant::*;
@@ -38,7 +50,7 @@ impl Contestant {
         match self {
             Floor => "floor",
             Bare => "tokio alone",
-            Sockeye | SockeyeEcho | SockeyeServe => "sockeye",
+            Sockeye | SockeyeEcho | SockeyeServe | Function => "sockeye",
             Fastwebsockets => "fastwebsockets",
             TokioWebsockets => "tokio-websockets",
             Tungstenite => "tungstenite",
@@ -48,6 +60,25 @@ impl Contestant {
             Ws => "ws",
             SocketIo => "socket.io",
             Nchan => "nchan",
+            Light => "sockeye's defaults",
+            OneThread => "one thread",
+            Uncompressed => "uncompressed",
+            FewChannels => "one channel each",
+            Memcpy => "memcpy",
+            WordLoop => "word loop",
+            Simdutf8 => "simdutf8",
+        }
+    }
+
+    /// Files and programs without which it does not start, and which the build does not make.
+    pub fn needs(self, paths: &Paths) -> Vec<PathBuf> {
+        let module = |name| paths.scripts().join("node_modules").join(name);
+        match self {
+            Bun | BunPublish => vec![paths.bun()],
+            Ws => vec!["node".into(), module("ws")],
+            SocketIo => vec!["node".into(), module("socket.io")],
+            Nchan => vec!["nginx".into(), NCHAN.into()],
+            _ => Vec::new(),
         }
     }
 
@@ -56,7 +87,7 @@ impl Contestant {
         let mut launch = match self {
             Floor => announced(Command::new(paths.bench_program("floor"))),
             Bare => announced(Command::new(paths.bench_program("echo_bare"))),
-            Sockeye => announced(Command::new(paths.bench_program("echo_sockeye"))),
+            Sockeye | Light => announced(Command::new(paths.bench_program("echo_sockeye"))),
             Fastwebsockets => announced(Command::new(paths.bench_program("echo_fastwebsockets"))),
             TokioWebsockets => announced(Command::new(paths.bench_program("echo_tokio_websockets"))),
             Tungstenite => announced(Command::new(paths.bench_program("echo_tungstenite"))),
@@ -66,14 +97,21 @@ impl Contestant {
             BunPublish => announced(script(&paths.bun(), paths, "fanout_bun.js")),
             Ws => announced(script("node".as_ref(), paths, "echo_ws.mjs")),
             SocketIo => announced(script("node".as_ref(), paths, "fanout_socketio.mjs")),
-            SockeyeEcho => told(paths, "echo")?,
-            SockeyeServe => told(paths, "serve")?,
+            SockeyeEcho | OneThread => told(paths, "echo")?,
+            SockeyeServe | Uncompressed | FewChannels => told(paths, "serve")?,
+            Function => announced(function(paths, "ours")),
+            Memcpy => announced(function(paths, "memcpy")),
+            WordLoop => announced(function(paths, "words")),
+            Simdutf8 => announced(function(paths, "simdutf8")),
             Nchan => nginx(paths)?,
         };
         launch.command.args(arguments);
         Ok(launch)
     }
 }
+
+/// Where Debian puts what makes nginx nchan.
+const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 /// Limits that stand only in the way of a load from one address.
 pub const WITHOUT_LIMITS: [&str; 10] = [
@@ -96,6 +134,12 @@ fn announced(command: Command) -> Launch {
 fn script(runtime: &std::path::Path, paths: &Paths, name: &str) -> Command {
     let mut command = Command::new(runtime);
     command.arg(paths.scripts().join(name));
+    command
+}
+
+fn function(paths: &Paths, name: &str) -> Command {
+    let mut command = Command::new(paths.bench_program("function"));
+    command.arg(name);
     command
 }
 

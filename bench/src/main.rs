@@ -18,12 +18,12 @@ use rows::Row;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use store::Store;
 
 const USAGE: &str = "usage: sockeye-bench COMMAND
   quick     most rows, within 10 minutes
-  all       every row, within 90 minutes; goes on where an earlier run was interrupted
+  all       every row, within 90 minutes; goes on where an earlier run was interrupted, and with who was missing then
   only ROW  some rows, again, as long as `all` does
   smoke     all or some rows, for so short a time that it only shows that everything runs; writes no report
   report    writes bench/RESULTS.md from what was measured by `all`, else by `quick`
@@ -88,15 +88,20 @@ fn measure(paths: &Paths, effort: Effort, rows: &[Row], earlier: Earlier) -> io:
     allow_sockets()?;
     let store = Store::open(paths, effort, &machine::description())?;
     server::pin_load()?;
-    for row in rows {
-        if !row.is_part_of(effort) || earlier == Earlier::Stays && store.current(row.id).is_some() {
-            continue;
-        }
+    let is_measured = |row: &Row| store.current(row.id).is_some_and(|measured| !row.lacks(&measured, paths));
+    let is_due = |row: &&Row| row.is_part_of(effort) && (earlier == Earlier::IsReplaced || !is_measured(row));
+    let due: Vec<_> = rows.iter().filter(is_due).collect();
+    let takes: Duration = due.iter().map(|row| row.takes(effort)).sum();
+    println!("{} rows, about {:.0} minutes", due.len(), takes.as_secs_f64() / 60.0);
+    let begun = Instant::now();
+    for row in due {
         let begun = Instant::now();
         let measured = row.measure(paths, effort);
-        println!("{:24} {:4.0} s  {}", row.id, begun.elapsed().as_secs_f64(), report::line(row, &measured));
+        let (took, takes) = (begun.elapsed().as_secs_f64(), row.takes(effort).as_secs_f64());
+        println!("{:24} {took:4.0} s (of {takes:.0})  {}", row.id, report::line(row, &measured));
         store.keep(row.id, measured)?;
     }
+    println!("{:.0} minutes", begun.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }
 

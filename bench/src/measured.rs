@@ -16,6 +16,8 @@ pub struct Measured {
     pub servers: Vec<Series>,
     /// Servers that were left out, and why.
     pub skipped: Vec<(String, String)>,
+    /// Servers that could not be had, and what they need.
+    pub missing: Vec<(String, String)>,
 }
 
 /// The rounds of one server.
@@ -39,7 +41,7 @@ impl Series {
 }
 
 /// Measures servers in turn, round by round. Each round begins with another one, so that what comes with the order, such
-/// as heat, is everybody's. A server that fails is left out from then on.
+/// as heat, is everybody's. A server that fails twice in a row is left out from then on.
 pub fn interleaved(
     servers: &[&str],
     rounds: usize,
@@ -53,7 +55,7 @@ pub fn interleaved(
             if skipped.iter().any(|(name, _)| name == servers[server]) {
                 continue;
             }
-            match measure(server) {
+            match measure(server).or_else(|error| again(error, || measure(server))) {
                 Ok(sample) => samples[server].push(sample),
                 Err(error) => skipped.push((servers[server].to_owned(), error.to_string())),
             }
@@ -63,6 +65,11 @@ pub fn interleaved(
         servers.iter().zip(samples).map(|(server, rounds)| Series { server: (*server).to_owned(), rounds });
     let servers = series.filter(|series| series.rounds.len() == rounds).collect();
     Measured { servers, skipped, ..Measured::default() }
+}
+
+/// Tries what failed a second time, unless it would be the same again.
+fn again(error: io::Error, measure: impl FnOnce() -> io::Result<Sample>) -> io::Result<Sample> {
+    if error.kind() == io::ErrorKind::Unsupported { Err(error) } else { measure() }
 }
 
 #[cfg(test)]
@@ -79,9 +86,23 @@ mod tests {
             }
             Ok(Sample::from([("cpu".into(), order.len() as f64)]))
         });
-        assert_eq!(order, [0, 1, 2, 1, 2, 0, 2, 0]);
+        assert_eq!(order, [0, 1, 2, 1, 1, 2, 0, 2, 0]);
         assert_eq!(measured.servers.iter().map(|series| &*series.server).collect::<Vec<_>>(), ["a", "c"]);
-        assert_eq!(measured.series("a").map(|series| series.figure("cpu")), Some(vec![1.0, 6.0, 8.0]));
+        assert_eq!(measured.series("a").map(|series| series.figure("cpu")), Some(vec![1.0, 7.0, 9.0]));
         assert_eq!(measured.skipped, [("b".into(), "gone".into())]);
+    }
+
+    #[test]
+    fn a_server_may_fail_once_unless_it_has_no_such_thing() {
+        let tries = |kind| {
+            let mut tries = 0;
+            let measured = interleaved(&["a"], 2, |_| {
+                tries += 1;
+                if tries == 1 { Err(io::Error::from(kind)) } else { Ok(Sample::new()) }
+            });
+            (tries, measured.servers.len())
+        };
+        assert_eq!(tries(io::ErrorKind::TimedOut), (3, 1));
+        assert_eq!(tries(io::ErrorKind::Unsupported), (1, 0));
     }
 }

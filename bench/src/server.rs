@@ -1,6 +1,7 @@
 //! A server under test: a process of its own, on a processor of its own.
 
 use rustix::thread::{CpuSet, sched_setaffinity};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -106,6 +107,23 @@ impl Server {
         Ok(Duration::from_nanos(nanos))
     }
 
+    /// The files that each of its epolls watches: a thread with a reactor of its own has one of these.
+    pub fn watched(&self) -> io::Result<Vec<usize>> {
+        let mut sets = BTreeSet::new();
+        for file in std::fs::read_dir(format!("/proc/{}/fd", self.id()))? {
+            let file = file?;
+            let is_epoll =
+                std::fs::read_link(file.path()).is_ok_and(|link| link.ends_with("anon_inode:[eventpoll]"));
+            if is_epoll {
+                let name = file.file_name();
+                let text = std::fs::read_to_string(format!("/proc/{}/fdinfo/{}", self.id(), name.display()))?;
+                // Copies of a descriptor tell the same, in the same order.
+                sets.insert(text.lines().filter_map(watched_file).collect::<Vec<_>>());
+            }
+        }
+        Ok(sets.iter().map(Vec::len).collect())
+    }
+
     /// Bytes of memory that are its own: anonymous, and resident.
     pub fn resident(&self) -> io::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
@@ -129,6 +147,18 @@ fn ended(status: ExitStatus) -> io::Error {
     }
 }
 
+/// Runs a program on the processor of servers. What it writes.
+pub fn output(launch: Launch, log: File) -> io::Result<String> {
+    let mut command = launch.command;
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+    pin(child.id(), SERVER_CPU)?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("{command:?} ended with {}", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// An address on this machine that nobody listens on.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
@@ -146,6 +176,11 @@ fn pin(process: u32, cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(process, &cpus)?)
 }
 
+/// The file that a line of an epoll in /proc/PID/fdinfo says is watched.
+fn watched_file(line: &str) -> Option<u32> {
+    line.strip_prefix("tfd:")?.split_whitespace().next()?.parse().ok()
+}
+
 /// The first address in a line such as `listening 127.0.0.1:9001` or `listening on ws://127.0.0.1:9001/`.
 fn address_in(line: &str) -> Option<SocketAddr> {
     line.split([' ', '/']).find_map(|word| word.parse().ok())
@@ -161,5 +196,12 @@ mod tests {
         assert_eq!(address_in("listening 127.0.0.1:9001"), expected);
         assert_eq!(address_in("listening on ws://127.0.0.1:9001/"), expected);
         assert_eq!(address_in("no address"), None);
+    }
+
+    #[test]
+    fn a_watched_file_is_that_of_the_kernels_line() {
+        let line = "tfd:       12 events:       19 data:              15  pos:0 ino:e3e2 sdev:8";
+        assert_eq!(watched_file(line), Some(12));
+        assert_eq!(watched_file("pos:\t0"), None);
     }
 }

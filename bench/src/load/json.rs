@@ -1,14 +1,30 @@
 //! JSON messages as a chat or a stream of data has them, and their compressed frames.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use std::borrow::Cow;
 use std::io;
 use wire::{COMPRESSED, MASK, TEXT, push_frame};
 
 /// What ends each flush, and is not sent (RFC 7692 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// A JSON array of `size` bytes, of records that differ from message to message.
+/// What begins as a JSON array, and is `size` bytes long, of records that differ from message to message.
 pub fn message(size: usize, index: usize) -> Vec<u8> {
+    let mut text = records(size, index);
+    // Cut in the middle of a record, and ended as a string would be: it need not be parsed, but be as long as asked for.
+    text.truncate(size.saturating_sub(1));
+    text.push(']');
+    text.into_bytes()
+}
+
+/// A JSON array of such records, at least `size` bytes long.
+pub fn array(size: usize, index: usize) -> String {
+    let mut text = records(size, index);
+    text.pop();
+    text + "]"
+}
+
+fn records(size: usize, index: usize) -> String {
     const NAMES: [&str; 8] = ["ada", "blaise", "claude", "donald", "edsger", "frances", "grace", "haskell"];
     let mut state = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut text = String::from("[");
@@ -22,10 +38,7 @@ pub fn message(size: usize, index: usize) -> Vec<u8> {
         );
         text.push_str(&record);
     }
-    // Cut in the middle of a record, and ended as a string would be: it need not be parsed, but be as long as asked for.
-    text.truncate(size.saturating_sub(1));
-    text.push(']');
-    text.into_bytes()
+    text
 }
 
 /// The frames of compressed messages, each with a context of what came before in this list.
@@ -42,6 +55,18 @@ pub fn compressed(messages: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
         Ok(frame)
     };
     messages.iter().map(frame).collect()
+}
+
+/// The message of a frame with this first byte and payload, that was compressed without a context, or not at all.
+pub fn plain((first, payload): (u8, &[u8])) -> io::Result<Cow<'_, [u8]>> {
+    if first & COMPRESSED == 0 {
+        return Ok(payload.into());
+    }
+    let (mut inflate, mut text) = (Decompress::new(false), Vec::with_capacity(64 << 10));
+    for input in [payload, &TAIL] {
+        inflate.decompress_vec(input, &mut text, FlushDecompress::Sync)?;
+    }
+    Ok(text.into())
 }
 
 /// The context of what a server has compressed on a connection.
@@ -82,7 +107,19 @@ mod tests {
                 frame[start..].iter().zip(MASK.iter().cycle()).map(|(a, b)| a ^ b).collect();
             assert!(payload.len() < 700, "{} bytes", payload.len());
             assert!(inflater.is_frame_of((0xc1, &payload), &messages[index])?);
+            if index == 0 {
+                assert_eq!(*plain((0xc1, &payload))?, *messages[0]);
+            }
         }
+        assert_eq!(*plain((0x81, b"text"))?, *b"text");
+        Ok(())
+    }
+
+    #[test]
+    fn an_array_is_json() -> io::Result<()> {
+        let text = array(1024, 3);
+        let records: Vec<serde_json::Value> = serde_json::from_str(&text)?;
+        assert!((1024..1124).contains(&text.len()) && records.len() > 10, "{text}");
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! `bench/RESULTS.md` and its pictures, from what was measured.
 
+mod plot;
+mod readme;
 mod section;
 mod svg;
 mod table;
@@ -11,11 +13,12 @@ use crate::measured::Measured;
 use crate::paths::Paths;
 use crate::rows::Row;
 use crate::store::Store;
-use section::{SECTIONS, Section};
+use section::{Picture, SECTIONS, Section};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use table::Compared;
 
 const METHOD: &str = "\
@@ -40,29 +43,40 @@ pub fn write(paths: &Paths, rows: &[Row]) -> io::Result<()> {
     let found: Vec<_> = rows.iter().filter_map(|row| Some((row, known(row)?))).collect();
     let pictures = paths.bench.join("results");
     fs::create_dir_all(&pictures)?;
-    let mut text = head(paths, &machine, &found);
-    for section in SECTIONS {
-        let compared: Vec<_> = found.iter().filter(|(row, _)| row.section == section.of).collect();
-        if compared.is_empty() {
-            continue;
-        }
-        let compared: Vec<_> =
-            compared.iter().map(|(row, measured)| Compared { row, measured, section }).collect();
-        fs::write(
-            pictures.join(section.slug).with_extension("svg"),
-            table::chart(section, &compared).to_svg(),
-        )?;
-        text += &part(section, &compared);
+    let parts: Vec<_> = SECTIONS.iter().map(|section| (section, of_section(section, &found))).collect();
+    let mut text = head(paths, &machine, &found) + &aims(&parts);
+    for (section, compared) in parts.iter().filter(|(_, compared)| !compared.is_empty()) {
+        let picture = match section.picture {
+            Picture::Bars => table::chart(section, compared).to_svg(),
+            Picture::Lines(of_what) => table::plot(section, compared, of_what).to_svg(),
+        };
+        fs::write(pictures.join(section.slug).with_extension("svg"), picture)?;
+        text += &part(paths, section, compared);
     }
     text += &skipped(&found);
-    fs::write(paths.bench.join("RESULTS.md"), text)
+    fs::write(paths.bench.join("RESULTS.md"), &text)?;
+    readme::refresh(&paths.project.join("README.md"), &text)
+}
+
+fn of_section<'a>(section: &'a Section, found: &'a [(&'a Row, Measured)]) -> Vec<Compared<'a>> {
+    let rows = found.iter().filter(|(row, _)| row.section == section.of);
+    rows.map(|(row, measured)| Compared { row, measured, section }).collect()
+}
+
+/// Every target in one table.
+fn aims(parts: &[(&Section, Vec<Compared<'_>>)]) -> String {
+    let head = ["", "sockeye", "target", "met", "peers ahead of it"].map(String::from);
+    let lines = parts.iter().flat_map(|(_, compared)| compared).filter_map(Compared::aim);
+    format!("\n## Targets\n\n{}", table::markdown(&head, lines))
 }
 
 /// What a row came to, in a line.
 pub fn line(row: &Row, measured: &Measured) -> String {
     let section = SECTIONS.iter().find(|section| section.of == row.section);
     let found = section.and_then(|section| Compared { row, measured, section }.summary());
-    let skipped: String = measured.skipped.iter().map(|(server, why)| format!("; {server}: {why}")).collect();
+    let missing = measured.missing.iter().map(|(server, what)| format!("; {server}: {what} is not there"));
+    let skipped = measured.skipped.iter().map(|(server, why)| format!("; {server}: {why}"));
+    let skipped: String = skipped.chain(missing).collect();
     found.unwrap_or_else(|| "nothing".into()) + &skipped
 }
 
@@ -80,10 +94,16 @@ fn head(paths: &Paths, machine: &str, found: &[(&Row, Measured)]) -> String {
     )
 }
 
-fn part(section: &Section, compared: &[Compared<'_>]) -> String {
+fn part(paths: &Paths, section: &Section, compared: &[Compared<'_>]) -> String {
     let mut text = format!("\n## {}\n\n{}\n\n", section.title, section.about);
     let _ = writeln!(text, "![{}](results/{}.svg)\n", section.title, section.slug);
     text += &table::overview(section, compared);
+    for row in compared {
+        // What was written by hand about it: why a target is missed, and what was tried.
+        if let Ok(note) = fs::read_to_string(notes(paths).join(row.row.id).with_extension("md")) {
+            let _ = write!(text, "\n**{}.** {}\n", row.row.label, note.trim());
+        }
+    }
     text += "\n<details><summary>Every figure</summary>\n";
     for row in compared {
         let _ = write!(
@@ -98,12 +118,34 @@ fn part(section: &Section, compared: &[Compared<'_>]) -> String {
     text + "\n</details>\n"
 }
 
+fn notes(paths: &Paths) -> PathBuf {
+    paths.bench.join("notes")
+}
+
 fn skipped(found: &[(&Row, Measured)]) -> String {
     let mut text = String::new();
     for (row, measured) in found {
         for (server, why) in &measured.skipped {
             let _ = writeln!(text, "- {} ({}): {}", server, row.id, why.replace('\n', " "));
         }
+        for (server, what) in &measured.missing {
+            let _ = writeln!(text, "- {server} ({}): {what} is not there", row.id);
+        }
     }
     if text.is_empty() { text } else { format!("\n## Left out\n\n{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+
+    #[test]
+    fn each_note_is_of_a_row() {
+        let ids: Vec<_> = rows::all().iter().map(|row| format!("{}.md", row.id)).collect();
+        let notes = fs::read_dir(notes(&Paths::new())).into_iter().flatten().flatten();
+        for name in notes.map(|note| note.file_name().to_string_lossy().into_owned()) {
+            assert!(ids.contains(&name), "no row is called as notes/{name}");
+        }
+    }
 }

@@ -17,6 +17,15 @@ pub struct Section {
     pub reference: Option<&'static str>,
     /// Figures beside, each with the head of its column.
     pub columns: &'static [(&'static str, &'static str, Unit)],
+    pub picture: Picture,
+}
+
+/// What the picture of a table shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    Bars,
+    /// The figure over how many there are, and of what.
+    Lines(&'static str),
 }
 
 const TIMES: &[(&str, &str, Unit)] = &[
@@ -36,9 +45,21 @@ const TIMES_AND_RATIO: &[(&str, &str, Unit)] = &[
     ("ratio", "compressed to", Part),
 ];
 
+const TIMES_AND_LENGTH: &[(&str, &str, Unit)] = &[
+    ("cpu", "CPU time", Nanoseconds),
+    ("rate", "per second", PerSecond),
+    ("p50", "p50", Microseconds),
+    ("p99", "p99", Microseconds),
+    ("busy", "busy", Part),
+    ("len", "bytes of a frame", Count),
+];
+
 /// Where no load takes the time of each message.
 const TIMES_WITHOUT_LATENCY: &[(&str, &str, Unit)] =
     &[("cpu", "CPU time", Nanoseconds), ("rate", "per second", PerSecond), ("busy", "busy", Part)];
+
+const FUNCTION: &[(&str, &str, Unit)] =
+    &[("cpu", "time", Nanoseconds), ("speed", "speed", BytesPerNanosecond)];
 
 const RESIDENT: &[(&str, &str, Unit)] = &[
     ("new", "after the handshake", Kibibytes),
@@ -57,6 +78,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("floor"),
         columns: TIMES,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Send,
@@ -66,6 +88,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("floor"),
         columns: TIMES,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Memory,
@@ -76,6 +99,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("new", Kibibytes),
         reference: None,
         columns: RESIDENT,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Fanout,
@@ -86,16 +110,30 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("bun"),
         columns: TIMES,
+        picture: Picture::Bars,
+    },
+    Section {
+        of: rows::Section::FanoutDeflate,
+        title: "Compressed fan-out",
+        slug: "fanout-deflate",
+        about: "Publications of a KiB of JSON, through `sockeye serve` to ever more subscribers whose WebSockets compress: CPU \
+                time per delivery, as a ratio to the same without compression. A publication is compressed once, whatever the \
+                number of subscribers, so that the more there are the less of it is in a delivery.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("uncompressed"),
+        columns: TIMES_AND_LENGTH,
+        picture: Picture::Lines("subscribers"),
     },
     Section {
         of: rows::Section::Deflate,
         title: "Compressed echo",
         slug: "deflate",
         about: "permessage-deflate, context takeover both ways, window 15, level 6: CPU time per message, as a ratio to \
-                Sockeye.",
+                Sockeye. By default Sockeye takes window 12, level 2, and compresses each message by itself.",
         figure: ("cpu", Nanoseconds),
         reference: Some("sockeye"),
         columns: TIMES_AND_RATIO,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Handshakes,
@@ -105,6 +143,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("sockeye"),
         columns: TIMES,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Instructions,
@@ -114,6 +153,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("instructions", Count),
         reference: None,
         columns: &[("instructions", "instructions", Count)],
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Client,
@@ -124,6 +164,7 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("sockeye"),
         columns: TIMES_WITHOUT_LATENCY,
+        picture: Picture::Bars,
     },
     Section {
         of: rows::Section::Scale,
@@ -134,6 +175,71 @@ pub const SECTIONS: &[Section] = &[
         figure: ("cpu", Nanoseconds),
         reference: Some("floor"),
         columns: TIMES,
+        picture: Picture::Lines("connections"),
+    },
+    Section {
+        of: rows::Section::Channels,
+        title: "Many channels",
+        slug: "channels",
+        about: "Publications of 128 bytes through `sockeye serve`, to each of ever more channels in turn. A channel has 10 \
+                subscribers, and a subscriber follows up to 250 channels: CPU time per delivery, as a ratio to as many \
+                subscribers in as few channels as each following one makes.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("one channel each"),
+        columns: TIMES,
+        picture: Picture::Lines("channels"),
+    },
+    Section {
+        of: rows::Section::Threads,
+        title: "Two threads",
+        slug: "threads",
+        about: "`sockeye echo --threads 2`: CPU time per message, as a ratio to `--threads 1`. Both threads are on the one \
+                processor that servers have here, so that load and message rate are the same.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("one thread"),
+        columns: TIMES,
+        picture: Picture::Bars,
+    },
+    Section {
+        of: rows::Section::Split,
+        title: "Connections of two threads",
+        slug: "split",
+        about: "1,000 connections to a server with `--threads 2`: those of the thread that has most, for each one of the thread \
+                that has least, as the kernel lists what the epoll of each thread watches.",
+        figure: ("uneven", Ratio),
+        reference: None,
+        columns: &[("most", "most", Count), ("least", "least", Count)],
+        picture: Picture::Bars,
+    },
+    Section {
+        of: rows::Section::Copy,
+        title: "Masking of long payloads",
+        slug: "mask-long",
+        about: "Time to mask a payload in cache, in place, as a ratio to that of `memcpy`: 1.25 is 80 % of its speed.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("memcpy"),
+        columns: FUNCTION,
+        picture: Picture::Bars,
+    },
+    Section {
+        of: rows::Section::Mask,
+        title: "Masking of short payloads",
+        slug: "mask-short",
+        about: "Time to mask a payload of a length that the compiler does not know, as a ratio to a plain loop over words.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("word loop"),
+        columns: FUNCTION,
+        picture: Picture::Bars,
+    },
+    Section {
+        of: rows::Section::Utf8,
+        title: "Checks of text",
+        slug: "utf8",
+        about: "Time of the incremental check, as a ratio to `simdutf8::compat`, which has the whole text at once.",
+        figure: ("cpu", Nanoseconds),
+        reference: Some("simdutf8"),
+        columns: FUNCTION,
+        picture: Picture::Bars,
     },
 ];
 

@@ -23,7 +23,7 @@ pub struct Bar {
     pub is_ours: bool,
 }
 
-const WIDTH: usize = 760;
+pub const WIDTH: usize = 760;
 /// Where bars begin, and how long the longest is; behind it stands its value.
 const LEFT: f64 = 150.0;
 const LONGEST: f64 = 520.0;
@@ -35,18 +35,28 @@ const TOP: usize = 34;
 /// What is more than so many times the shortest bar is cut, so that the others can still be told apart.
 const CUT: f64 = 6.0;
 
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.name{text-anchor:end}.title,.label{font-weight:600}\
-                     .bar{fill:#8c959f}.ours{fill:#0b6e8f}\
-                     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.bar{fill:#6e7681}.ours{fill:#39b6dd}}";
+/// With a ground of their own: where the picture stands may be light or dark, whatever the reader prefers.
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.name{text-anchor:end}.middle{text-anchor:middle}\
+                     .title,.label{font-weight:600}.ground{fill:#fff}.bar{fill:#8c959f}.bar.ours{fill:#0b6e8f}\
+                     .grid{stroke:#d1d9e0}.line{fill:none;stroke:#8c959f;stroke-width:2}.line.ours{stroke:#0b6e8f}\
+                     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.ground{fill:#0d1117}.bar{fill:#6e7681}\
+                     .bar.ours{fill:#39b6dd}.grid{stroke:#3d444d}.line{stroke:#6e7681}.line.ours{stroke:#39b6dd}}";
+
+/// The beginning of a picture: its ground and its title.
+pub fn begin(title: &str, height: usize) -> String {
+    let title = escaped(title);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n\
+         <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>\n\
+         <text class=\"title\" x=\"8\" y=\"22\">{title}</text>\n"
+    )
+}
 
 impl Chart {
     pub fn to_svg(&self) -> String {
         let height = TOP + self.groups.iter().map(|group| GROUP + BAR * group.bars.len()).sum::<usize>();
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-             role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n<text class=\"title\" x=\"8\" y=\"22\">{title}</text>\n",
-            title = escaped(&self.title)
-        );
+        let mut svg = begin(&self.title, height);
         let mut y = TOP;
         for group in &self.groups {
             let _ = writeln!(
@@ -93,7 +103,7 @@ impl Bar {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
@@ -114,7 +124,7 @@ mod tests {
         {
             assert!(svg.contains(expected), "{expected} in {svg}");
         }
-        assert_eq!(svg.matches("<rect").count(), 3);
+        assert_eq!(svg.matches("<rect class=\"bar").count(), 3);
         assert!(svg.contains("height=\"132\""), "{svg}");
     }
 

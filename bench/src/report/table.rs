@@ -1,16 +1,25 @@
 //! What is compared in a row, as lines of tables and bars of pictures.
 
+use super::plot::{Line, Plot};
 use super::section::Section;
 use super::svg::{Bar, Chart, Group};
 use super::unit::Unit;
 use crate::measured::{Measured, Series};
-use crate::rows::Row;
+use crate::rows::{Row, Target};
 use crate::statistics::{Verdict, interval, ratios, spread};
 
 const OURS: &str = "sockeye";
 
-/// Servers without a protocol: nobody has to be ahead of them.
-const WITHOUT_PROTOCOL: [&str; 2] = ["floor", "tokio alone"];
+/// Who is no peer: servers without a protocol, and what else is only compared with.
+const NO_PEERS: [&str; 7] = [
+    "sockeye's defaults",
+    "floor",
+    "tokio alone",
+    "one thread",
+    "uncompressed",
+    "one channel each",
+    "memcpy",
+];
 
 /// The least that the floor should be busy: below, the load does not keep it so.
 const BUSY: f64 = 0.9;
@@ -64,25 +73,57 @@ impl Compared<'_> {
         }
     }
 
+    /// What is known of Sockeye against another one; `None` if that was not measured.
+    fn verdict(&self, server: &str) -> Option<Verdict> {
+        Some(self.against(self.measured.series(server)?)?.1)
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &str> {
+        let names = self.measured.servers.iter().map(|series| &*series.server);
+        names.filter(|name| *name != OURS && !NO_PEERS.contains(name))
+    }
+
     /// Peers that are ahead of Sockeye.
     fn ahead(&self) -> String {
-        let peers =
-            self.measured.servers.iter().filter(|series| !WITHOUT_PROTOCOL.contains(&&*series.server));
-        let is_ahead =
-            |series: &&Series| self.against(series).is_some_and(|(_, verdict)| verdict == Verdict::Behind);
-        let names: Vec<_> = peers.filter(is_ahead).map(|series| &*series.server).collect();
+        let names: Vec<_> = self.peers().filter(|name| self.verdict(name) == Some(Verdict::Behind)).collect();
         if names.is_empty() { "none".into() } else { names.join(", ") }
     }
 
     fn target(&self) -> [String; 2] {
-        match (self.row.target, self.median(OURS)) {
-            (Some(target), Some(median)) => [
-                format!("<= {}", self.unit().show(target)),
-                if median <= target { "yes" } else { "**no**" }.into(),
-            ],
-            (Some(target), None) => [format!("<= {}", self.unit().show(target)), "not measured".into()],
-            (None, _) => ["".into(), "".into()],
+        let Some(target) = self.row.target else { return Default::default() };
+        let shown = match target {
+            Target::AtMost(most) => format!("<= {}", self.unit().show(most)),
+            Target::NoMore => format!("<= {}", Unit::Ratio.show(1.0)),
+            Target::LessThan(whom, _) => format!("less than {whom}"),
+        };
+        let is_met = match self.median(OURS).map(|median| self.is_met(target, median)) {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "not measured",
+        };
+        [shown, is_met.into()]
+    }
+
+    fn is_met(&self, target: Target, median: f64) -> bool {
+        match target {
+            Target::AtMost(most) => median <= most,
+            Target::NoMore => {
+                let verdict = self.section.reference.and_then(|reference| self.verdict(reference));
+                median <= 1.0 || verdict == Some(Verdict::Equal)
+            }
+            Target::LessThan(_, whom) => {
+                let mut verdicts = whom.iter().filter_map(|other| self.verdict(other.name()));
+                verdicts.all(|verdict| verdict == Verdict::Ahead)
+            }
         }
+    }
+
+    /// What is aimed at, and what it came to; `None` where nothing is aimed at.
+    pub fn aim(&self) -> Option<Vec<String>> {
+        let (_, [target, is_met]) = (self.row.target?, self.target());
+        let median = self.median(OURS).map_or("-".into(), |median| self.unit().show(median));
+        let ahead = if self.peers().next().is_some() { self.ahead() } else { String::new() };
+        Some(vec![format!("{}: {}", self.section.title, self.row.label), median, target, is_met, ahead])
     }
 
     pub fn summary(&self) -> Option<String> {
@@ -147,7 +188,10 @@ pub fn overview(section: &Section, rows: &[Compared<'_>]) -> String {
     let servers = servers(rows);
     let mut head = vec![String::new()];
     head.extend(servers.iter().map(|server| (*server).to_owned()));
-    head.extend(["target".into(), "met".into(), "ahead of sockeye".into()]);
+    let has_target = rows.iter().any(|row| row.row.target.is_some());
+    let has_peers = rows.iter().any(|row| row.peers().next().is_some());
+    head.extend(["target", "met"].into_iter().filter(|_| has_target).map(String::from));
+    head.extend(has_peers.then(|| "ahead of sockeye".into()));
     let unit = section.reference.map_or(section.figure.1, |_| Unit::Ratio);
     let lines = rows.iter().map(|row| {
         let mark = if row.warning().is_empty() { "" } else { " (!)" };
@@ -155,8 +199,8 @@ pub fn overview(section: &Section, rows: &[Compared<'_>]) -> String {
         cells.extend(
             servers.iter().map(|server| row.median(server).map_or("-".into(), |median| unit.show(median))),
         );
-        cells.extend(row.target());
-        cells.push(row.ahead());
+        cells.extend(row.target().into_iter().filter(|_| has_target));
+        cells.extend(has_peers.then(|| row.ahead()));
         cells
     });
     markdown(&head, lines)
@@ -183,6 +227,22 @@ pub fn chart(section: &Section, rows: &[Compared<'_>]) -> Chart {
     Chart { title: format!("{}{of}: shorter is better", section.title), groups }
 }
 
+/// The picture of rows that have ever more of something.
+pub fn plot(section: &Section, rows: &[Compared<'_>], of_what: &str) -> Plot {
+    let points = |server: &str| {
+        let point = |row: &Compared<'_>| Some((row.row.many? as f64, row.median(server)?));
+        rows.iter().filter_map(point).collect()
+    };
+    let line =
+        |server: &&str| Line { name: (*server).into(), points: points(server), is_ours: *server == OURS };
+    let of = section.reference.map_or(String::new(), |reference| format!(", {reference} = 1"));
+    Plot {
+        title: format!("{}{of}: lower is better", section.title),
+        of_what: of_what.into(),
+        lines: servers(rows).iter().map(line).collect(),
+    }
+}
+
 /// Every server of some rows, in their order.
 fn servers<'a>(rows: &[Compared<'a>]) -> Vec<&'a str> {
     let mut servers: Vec<&str> = Vec::new();
@@ -194,7 +254,7 @@ fn servers<'a>(rows: &[Compared<'a>]) -> Vec<&'a str> {
     servers
 }
 
-fn markdown(head: &[String], lines: impl Iterator<Item = Vec<String>>) -> String {
+pub fn markdown(head: &[String], lines: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|---|{}\n", "---:|".repeat(head.len() - 1));
     line(head) + &rule + &lines.map(|cells| line(&cells)).collect::<String>()

@@ -11,6 +11,8 @@ pub enum Unit {
     /// Given in nanoseconds, shown in microseconds.
     Microseconds,
     PerSecond,
+    /// Shown in GB per second.
+    BytesPerNanosecond,
     /// Given in bytes, shown in KiB.
     Kibibytes,
     Count,
@@ -22,16 +24,18 @@ impl Unit {
             Self::Ratio if figure >= 9.995 => format!("{figure:.1}"),
             Self::Ratio => format!("{figure:.2}"),
             Self::Part => format!("{:.0} %", 100.0 * figure),
+            Self::Nanoseconds if figure < 99.95 => format!("{figure:.1} ns"),
             Self::Nanoseconds => format!("{} ns", grouped(figure)),
             Self::Microseconds => format!("{} µs", grouped(figure / 1000.0)),
             Self::PerSecond | Self::Count => grouped(figure),
+            Self::BytesPerNanosecond => format!("{figure:.1} GB/s"),
             Self::Kibibytes => format!("{:.2} KiB", figure / 1024.0),
         }
     }
 }
 
 /// A whole number with a comma behind the thousands.
-fn grouped(figure: f64) -> String {
+pub fn grouped(figure: f64) -> String {
     let digits = format!("{:.0}", figure.abs());
     let mut text = String::from(if figure.round() < 0.0 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {
@@ -52,6 +56,8 @@ mod tests {
         assert_eq!(Unit::Ratio.show(1.046), "1.05");
         assert_eq!(Unit::Ratio.show(14.04), "14.0");
         assert_eq!(Unit::Nanoseconds.show(186_000.4), "186,000 ns");
+        assert_eq!(Unit::Nanoseconds.show(3.06), "3.1 ns");
+        assert_eq!(Unit::BytesPerNanosecond.show(41.26), "41.3 GB/s");
         assert_eq!(Unit::Microseconds.show(999.0), "1 µs");
         assert_eq!(Unit::PerSecond.show(1_234_567.0), "1,234,567");
         assert_eq!(Unit::Count.show(-0.4), "0");

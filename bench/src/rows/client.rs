@@ -1,6 +1,6 @@
 //! Clients against a responder.
 
-use super::{Row, Section, Stage, Work, sample};
+use super::{Row, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::load::clients;
 use crate::load::echo::Shape;
@@ -13,7 +13,8 @@ pub fn rows() -> Vec<Row> {
         id,
         label,
         section: Section::Client,
-        target: None,
+        target: Some(Target::LessThan("every peer", &[Fastwebsockets, TokioWebsockets, Tungstenite])),
+        many: None,
         contestants: vec![Sockeye, Fastwebsockets, TokioWebsockets, Tungstenite],
         work: Box::new(Client(Shape { size, connections, in_flight })),
     };

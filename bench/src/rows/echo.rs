@@ -1,12 +1,13 @@
 //! Echo, plain and compressed.
 
-use super::{Row, Section, Stage, Work, sample};
+use super::{Row, START, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::effort::{Effort, Extent};
 use crate::load::echo::{self, Shape};
 use crate::load::{deflate, handshake::Opening};
 use crate::measured::Sample;
 use std::io;
+use std::time::Duration;
 use wire::Ring;
 
 /// Every shape: the ids of its rows, what it is called, and the most that echo should cost.
@@ -47,6 +48,9 @@ const fn shape(size: usize, connections: usize, in_flight: usize) -> Shape {
     Shape { size, connections, in_flight }
 }
 
+/// Peers whose plain send is compared.
+const SENDING: [Contestant; 6] = [Fastwebsockets, TokioWebsockets, Tungstenite, Yawc, Sockudo, Ws];
+
 /// How the cost of a message is looked at as connections become more.
 const SCALE: [(&str, &str, usize); 5] = [
     ("scale-10", "10 connections", 10),
@@ -81,7 +85,8 @@ pub fn rows() -> Vec<Row> {
         id,
         label,
         section: Section::Echo,
-        target: Some(target),
+        target: Some(Target::AtMost(target)),
+        many: None,
         contestants: [&[Floor, Bare, Sockeye], &rust[..], &[Bun, Ws]].concat(),
         work: Box::new(Echo { shape, style: Style::Gathered }),
     });
@@ -89,8 +94,9 @@ pub fn rows() -> Vec<Row> {
         id,
         label,
         section: Section::Send,
-        target: None,
-        contestants: [&[Floor, Sockeye], &rust[..], &[Ws]].concat(),
+        target: Some(Target::LessThan("every peer", &SENDING)),
+        many: None,
+        contestants: [&[Floor, Sockeye], &SENDING[..]].concat(),
         work: Box::new(Echo { shape, style: Style::Sent }),
     });
     gathered.chain(sent).collect()
@@ -101,8 +107,9 @@ pub fn deflate_rows() -> Vec<Row> {
         id: "deflate",
         label: "1 KiB of JSON, 50 connections, 8 in flight",
         section: Section::Deflate,
-        target: None,
-        contestants: vec![Sockeye, Yawc, Sockudo, Bun, Ws],
+        target: Some(Target::LessThan("yawc, sockudo-ws, ws", &[Yawc, Sockudo, Ws])),
+        many: None,
+        contestants: vec![Sockeye, Light, Yawc, Sockudo, Bun, Ws],
         work: Box::new(Deflate(shape(1 << 10, 50, 8))),
     }]
 }
@@ -113,6 +120,7 @@ pub fn scale_rows() -> Vec<Row> {
         label,
         section: Section::Scale,
         target: None,
+        many: Some(connections),
         contestants: vec![Floor, Bare, Sockeye],
         work: Box::new(Echo { shape: shape(20, connections, 1), style: Style::Gathered }),
     };
@@ -130,14 +138,26 @@ impl Work for Echo {
     }
 
     fn rounds(&self, effort: Effort) -> usize {
+        let is_plain_shape = self.shape.connections <= 100 && self.style == Style::Gathered;
         let is_extra = self.shape.connections > 1000 || self.style == Style::Sent && self.shape.size > 20;
-        if is_extra && effort.extent == Extent::Some { 0 } else { effort.rounds }
+        match effort.extent {
+            Extent::Some if is_extra => 0,
+            _ if is_plain_shape => effort.rounds,
+            _ => effort.few_rounds,
+        }
+    }
+
+    fn takes(&self, effort: Effort) -> Duration {
+        // To open a connection, here and there.
+        let connected = Duration::from_micros(100) * self.shape.connections as u32;
+        START + connected + effort.span.warm_up + effort.span.measured
     }
 }
 
 impl Work for Deflate {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
-        let server = stage.start(contestant, &["--deflate".into()])?;
+        let asked = if contestant == Light { "--light" } else { "--deflate" };
+        let server = stage.start(contestant, &[asked.into()])?;
         let (figures, ratio) = deflate::run(&server, self.0, stage.effort.span)?;
         let mut sample = sample(&figures);
         sample.insert("ratio".into(), ratio);

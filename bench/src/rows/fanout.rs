@@ -1,22 +1,24 @@
 //! Fan-out through whole push servers.
 
-use super::{Row, Section, Stage, Work, sample};
+use super::{Row, START, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::contestant::WITHOUT_LIMITS;
 use crate::effort::{Effort, Extent};
-use crate::load::fanout::{self, Dialect, Shape, text};
+use crate::load::fanout::{self, Dialect, Shape, digits, text};
 use crate::load::handshake::Opening;
 use crate::measured::Sample;
 use std::io;
+use std::time::Duration;
 
 pub fn rows() -> Vec<Row> {
     let row = |id, label, target, (subscribers, in_flight)| Row {
         id,
         label,
         section: Section::Fanout,
-        target: Some(target),
+        target: Some(Target::AtMost(target)),
+        many: None,
         contestants: vec![BunPublish, SockeyeServe, SocketIo, Nchan],
-        work: Box::new(Fanout(Shape { subscribers, in_flight })),
+        work: Box::new(Fanout(Shape { subscribers, channels: 1, groups: 1, in_flight, payload: digits })),
     };
     vec![
         row("fanout-1000-1", "1,000 subscribers, 1 in flight", 1.15, (1000, 1)),
@@ -29,16 +31,31 @@ struct Fanout(Shape);
 
 impl Work for Fanout {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
-        let limits = if contestant == SockeyeServe { &WITHOUT_LIMITS[..] } else { &[] };
-        let arguments: Vec<_> = limits.iter().map(|argument| (*argument).to_owned()).collect();
-        let server = stage.start(contestant, &arguments)?;
-        Ok(sample(&fanout::run(&server, dialect(contestant), self.0, stage.effort.span)?))
+        let server = stage.start(contestant, &arguments(contestant))?;
+        Ok(sample(&fanout::run(&server, dialect(contestant), self.0, stage.effort.span)?.0))
     }
 
     /// Most of a round goes by until everybody has subscribed.
     fn rounds(&self, effort: Effort) -> usize {
-        if effort.extent == Extent::Some { effort.rounds.min(3) } else { effort.rounds }
+        if effort.extent == Extent::Some { effort.few_rounds } else { effort.rounds }
     }
+
+    fn takes(&self, effort: Effort) -> Duration {
+        takes(self.0, effort)
+    }
+}
+
+/// About how long a fan-out takes.
+pub fn takes(shape: Shape, effort: Effort) -> Duration {
+    let subscribed = Duration::from_micros(150) * shape.subscribers as u32;
+    START + fanout::SETTLING + subscribed + effort.span.warm_up + effort.span.measured
+}
+
+/// How a push server is started.
+pub fn arguments(contestant: Contestant) -> Vec<String> {
+    let is_limited = matches!(contestant, BunPublish | SocketIo | Nchan);
+    let limits = if is_limited { &[] } else { &WITHOUT_LIMITS[..] };
+    limits.iter().map(|argument| (*argument).to_owned()).collect()
 }
 
 /// How a push server is spoken to.
@@ -49,15 +66,17 @@ pub fn dialect(contestant: Contestant) -> Dialect {
             subscribe: at("/socket.io/?EIO=4&transport=websocket"),
             publish: at("/socket.io/?EIO=4&transport=websocket&publish=1"),
             greeting: Some("40"),
+            follow: None,
             marker: r#"42["message""#,
-            publication: |payload| text(&format!(r#"42["publish",{payload}]"#)),
+            publication: |_, payload| text(&format!(r#"42["publish",{payload}]"#)),
         },
         Nchan => Dialect {
             subscribe: at("/subscribe"),
             publish: Opening::None,
             greeting: None,
+            follow: None,
             marker: "\"",
-            publication: |payload| {
+            publication: |_, payload| {
                 let head = "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
                 format!("{head}Content-Length: {}\r\n\r\n{payload}", payload.len()).into_bytes()
             },
@@ -66,15 +85,17 @@ pub fn dialect(contestant: Contestant) -> Dialect {
             subscribe: at("/"),
             publish: at("/publish"),
             greeting: None,
+            follow: None,
             marker: "\"",
-            publication: text,
+            publication: |_, payload| text(payload),
         },
         _ => Dialect {
             subscribe: at("/stream?channel=chat"),
             publish: at("/stream"),
             greeting: None,
+            follow: None,
             marker: r#"{"type":"message""#,
-            publication: |payload| {
+            publication: |_, payload| {
                 text(&format!(r#"{{"type":"publish","channel":"chat","data":{payload}}}"#))
             },
         },

@@ -1,7 +1,7 @@
 //! Handshakes without TLS.
 
 use super::echo::OPENING;
-use super::{Row, Section, Stage, Work, sample};
+use super::{Row, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::load::churn;
 use crate::measured::Sample;
@@ -12,7 +12,8 @@ pub fn rows() -> Vec<Row> {
         id: "handshakes",
         label: "connections, opened and closed",
         section: Section::Handshakes,
-        target: None,
+        target: Some(Target::LessThan("every Rust peer", &Contestant::RUST_PEERS)),
+        many: None,
         contestants: [&[Sockeye], &Contestant::RUST_PEERS[..], &[Bun, Ws]].concat(),
         work: Box::new(Handshakes),
     }]

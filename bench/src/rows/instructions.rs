@@ -1,7 +1,7 @@
 //! Instructions in user space, counted by callgrind: the difference between a run with some messages and one with more.
 
 use super::echo::{OPENING, SHAPES, arguments, opening};
-use super::{Row, Section, Stage, Work};
+use super::{Row, Section, Stage, Target, Work};
 use crate::contestant::Contestant::{self, *};
 use crate::effort::{Effort, Extent};
 use crate::load::{churn, echo};
@@ -10,6 +10,7 @@ use crate::server::{Launch, Server};
 use std::fs;
 use std::io;
 use std::process::Command;
+use std::time::Duration;
 
 enum Counted {
     Echo(echo::Shape),
@@ -21,7 +22,8 @@ pub fn rows() -> Vec<Row> {
         id,
         label,
         section: Section::Instructions,
-        target: None,
+        target: Some(Target::LessThan("every Rust peer", &Contestant::RUST_PEERS)),
+        many: None,
         contestants,
         work: Box::new(work),
     };
@@ -44,6 +46,15 @@ impl Work for Counted {
     fn rounds(&self, effort: Effort) -> usize {
         let is_extra = matches!(self, Self::Echo(shape) if shape.size > 1024 || shape.in_flight == 16);
         if is_extra && effort.extent == Extent::Some { 0 } else { 1 }
+    }
+
+    fn takes(&self, _: Effort) -> Duration {
+        // Twice; most of it goes by until valgrind has begun.
+        Duration::from_secs(3)
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["valgrind"]
     }
 }
 

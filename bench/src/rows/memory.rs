@@ -1,15 +1,20 @@
 //! Resident memory per idle connection.
 
-use super::{Row, Section, Stage, Work};
+use super::{Row, Section, Stage, Target, Work};
 use crate::contestant::Contestant::{self, *};
 use crate::contestant::WITHOUT_LIMITS;
 use crate::effort::{Effort, Extent};
 use crate::load::{idle, link};
 use crate::measured::Sample;
 use std::io;
+use std::time::Duration;
 
 /// When memory is looked at, by the names of the figures.
 const STAGES: [&str; 4] = ["new", "1k", "16k", "100k"];
+
+/// Peers that offer TLS, and that offer deflate.
+const ENCRYPTED: [Contestant; 7] = [Fastwebsockets, TokioWebsockets, Tungstenite, Yawc, Sockudo, Bun, Ws];
+const COMPRESSING: [Contestant; 4] = [Yawc, Sockudo, Bun, Ws];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Memory {
@@ -22,24 +27,32 @@ enum Memory {
 pub fn rows() -> Vec<Row> {
     let row = |id, label, target, (contestants, work)| {
         let section = Section::Memory;
-        Row { id, label, section, target, contestants, work: Box::new(work) as Box<dyn Work> }
+        Row {
+            id,
+            label,
+            section,
+            target: Some(target),
+            many: None,
+            contestants,
+            work: Box::new(work) as Box<dyn Work>,
+        }
     };
     let peers = Contestant::RUST_PEERS;
     let plain = [&[Bare, SockeyeEcho], &peers[..], &[Bun, Ws]].concat();
-    let encrypted = [&[SockeyeEcho], &peers[..], &[Bun, Ws]].concat();
+    let encrypted = [&[SockeyeEcho], &ENCRYPTED[..]].concat();
     vec![
-        row("memory", "`sockeye echo`", Some(1.25 * 1024.0), (plain, Memory::Plain)),
-        row("memory-tls", "with TLS", None, (encrypted, Memory::Tls)),
+        row("memory", "`sockeye echo`", Target::AtMost(1.25 * 1024.0), (plain, Memory::Plain)),
+        row("memory-tls", "with TLS", Target::LessThan("every peer", &ENCRYPTED), (encrypted, Memory::Tls)),
         row(
             "memory-deflate",
             "with deflate",
-            None,
-            (vec![SockeyeEcho, Yawc, Sockudo, Bun, Ws], Memory::Deflate),
+            Target::LessThan("every peer", &COMPRESSING),
+            ([&[SockeyeEcho], &COMPRESSING[..]].concat(), Memory::Deflate),
         ),
         row(
             "memory-serve",
             "subscribed to `sockeye serve`",
-            Some(2.5 * 1024.0),
+            Target::AtMost(2.5 * 1024.0),
             (vec![SockeyeServe, BunPublish, SocketIo, Nchan], Memory::Subscribed),
         ),
     ]
@@ -61,6 +74,11 @@ impl Work for Memory {
     /// Memory does not depend on what else the machine does.
     fn rounds(&self, effort: Effort) -> usize {
         if effort.extent == Extent::Some { 1 } else { effort.rounds.min(3) }
+    }
+
+    fn takes(&self, effort: Effort) -> Duration {
+        // Two servers, each of which has to come to rest after every stage.
+        Duration::from_secs(3) + Duration::from_millis(3) * effort.connections as u32
     }
 }
 

@@ -1,11 +1,15 @@
 //! The rows of the tables: what is measured, of whom, and what is aimed at.
 
+mod channels;
 mod client;
+mod compressed;
 mod echo;
 mod fanout;
 mod handshake;
 mod instructions;
 mod memory;
+mod micro;
+mod threads;
 
 use crate::contestant::Contestant;
 use crate::effort::Effort;
@@ -14,6 +18,11 @@ use crate::measured::{Measured, Sample, interleaved};
 use crate::paths::Paths;
 use crate::server::{Launch, Server};
 use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// About how long a server takes to start, and to be connected to.
+const START: Duration = Duration::from_millis(200);
 
 /// A table of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +31,28 @@ pub enum Section {
     Send,
     Memory,
     Fanout,
+    FanoutDeflate,
     Deflate,
     Handshakes,
     Instructions,
     Client,
     Scale,
+    Channels,
+    Threads,
+    Split,
+    Copy,
+    Mask,
+    Utf8,
+}
+
+/// What Sockeye's figure should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    AtMost(f64),
+    /// That of the reference, or less; more only by chance.
+    NoMore,
+    /// Less than that of some others, who are called so, each by more than chance.
+    LessThan(&'static str, &'static [Contestant]),
 }
 
 /// What is measured together, and compared.
@@ -35,8 +61,9 @@ pub struct Row {
     pub id: &'static str,
     pub label: &'static str,
     pub section: Section,
-    /// The most that the section's figure should be for Sockeye.
-    pub target: Option<f64>,
+    pub target: Option<Target>,
+    /// How many there are of what rows of the section have ever more of.
+    pub many: Option<usize>,
     contestants: Vec<Contestant>,
     work: Box<dyn Work>,
 }
@@ -48,6 +75,16 @@ trait Work {
     /// Rounds, where they are not as many as the effort says; none where the row is left out.
     fn rounds(&self, effort: Effort) -> usize {
         effort.rounds
+    }
+
+    /// About how long it takes.
+    fn takes(&self, effort: Effort) -> Duration {
+        START + effort.span.warm_up + effort.span.measured
+    }
+
+    /// Programs that it needs beside the servers.
+    fn needs(&self) -> &'static [&'static str] {
+        &[]
     }
 }
 
@@ -63,11 +100,15 @@ pub fn all() -> Vec<Row> {
         echo::rows(),
         memory::rows(),
         fanout::rows(),
+        compressed::rows(),
         echo::deflate_rows(),
         handshake::rows(),
         instructions::rows(),
         client::rows(),
         echo::scale_rows(),
+        channels::rows(),
+        threads::rows(),
+        micro::rows(),
     ]
     .into_iter()
     .flatten()
@@ -79,13 +120,43 @@ impl Row {
         self.work.rounds(effort) > 0
     }
 
-    pub fn measure(&self, paths: &Paths, effort: Effort) -> Measured {
-        let stage = Stage { paths, effort };
-        let names: Vec<_> = self.contestants.iter().map(|contestant| contestant.name()).collect();
-        let measure = |index| self.work.measure(self.contestants[index], &stage);
-        let measured = interleaved(&names, self.work.rounds(effort), measure);
-        Measured { effort: effort.name.into(), ..measured }
+    /// About how long it takes, if nobody is missing.
+    pub fn takes(&self, effort: Effort) -> Duration {
+        let turns = self.work.rounds(effort) * self.contestants.len();
+        turns as u32 * self.work.takes(effort)
     }
+
+    /// Whether somebody was missing then who can be had now.
+    pub fn lacks(&self, measured: &Measured, paths: &Paths) -> bool {
+        let missing = self.missing(paths);
+        measured.missing.iter().any(|earlier| missing.iter().all(|(name, _)| *name != earlier.0))
+    }
+
+    pub fn measure(&self, paths: &Paths, effort: Effort) -> Measured {
+        let (stage, missing) = (Stage { paths, effort }, self.missing(paths));
+        let is_there = |contestant: &&Contestant| missing.iter().all(|(name, _)| name != contestant.name());
+        let contestants: Vec<_> = self.contestants.iter().filter(is_there).collect();
+        let names: Vec<_> = contestants.iter().map(|contestant| contestant.name()).collect();
+        let measure = |index: usize| self.work.measure(*contestants[index], &stage);
+        let measured = interleaved(&names, self.work.rounds(effort), measure);
+        Measured { effort: effort.name.into(), missing, ..measured }
+    }
+
+    /// Who cannot be had on this machine, and what is not there.
+    fn missing(&self, paths: &Paths) -> Vec<(String, String)> {
+        let missing = |contestant: &Contestant| {
+            let own = self.work.needs().iter().map(PathBuf::from);
+            let needed = contestant.needs(paths).into_iter().chain(own).find(|needed| !is_there(needed))?;
+            Some((contestant.name().to_owned(), needed.to_string_lossy().into_owned()))
+        };
+        self.contestants.iter().filter_map(missing).collect()
+    }
+}
+
+/// Whether there is a file, or a program of that name.
+fn is_there(file: &Path) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    file.exists() || std::env::split_paths(&folders).any(|folder| folder.join(file).is_file())
 }
 
 impl Stage<'_> {
@@ -122,5 +193,20 @@ mod tests {
         for row in rows {
             assert!(row.contestants.iter().any(|contestant| contestant.name() == "sockeye"), "{}", row.id);
         }
+    }
+
+    #[test]
+    fn a_row_lacks_who_was_missing_and_is_there_now() {
+        let (paths, rows) = (Paths::new(), all());
+        let now = rows[0].missing(&paths);
+        let lacks = |missing| rows[0].lacks(&Measured { missing, ..Measured::default() }, &paths);
+        assert!(!lacks(now));
+        assert!(lacks(vec![("sockeye".into(), "cargo".into())]));
+    }
+
+    #[test]
+    fn programs_are_looked_for_as_the_system_does() {
+        assert!(is_there("cargo".as_ref()) && is_there("/proc/self/stat".as_ref()));
+        assert!(!is_there("no such program".as_ref()) && !is_there("/proc/self/none".as_ref()));
     }
 }

@@ -1,5 +1,5 @@
 //! Sockeye's echo server, as its README writes it: `recv`, then `feed`. With `--send` every echo is sent at once, with
-//! `--deflate` messages are compressed where the client can.
+//! `--deflate` messages are compressed where the client can, at the settings of the peers; `--light` too, at its defaults.
 //!
 //! With `--connect ADDRESS CONNECTIONS BYTES IN_FLIGHT` it is a client that sends some messages, and echoes what comes.
 
@@ -27,7 +27,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let is_asked = |option: &str| arguments.iter().any(|argument| argument == option);
     let style = if is_asked("--send") { Style::Sent } else { Style::Fed };
     let server = Server::new();
-    let server = if is_asked("--deflate") { server.deflate(Deflate::default()) } else { server };
+    let server = match (is_asked("--deflate"), is_asked("--light")) {
+        (true, _) => server.deflate(as_peers()),
+        (_, true) => server.deflate(Deflate::default()),
+        _ => server,
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening {}", listener.local_addr()?);
     loop {
@@ -40,6 +44,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         });
     }
+}
+
+/// Context takeover, window 15, level 6.
+fn as_peers() -> Deflate {
+    Deflate::default().sending_takeover().level(6).mem_level(8).server_max_window_bits(15)
 }
 
 async fn connect(address: &str, numbers: &[String]) -> Result<(), Box<dyn Error>> {
