@@ -35,7 +35,8 @@ pub(crate) struct Driver<T> {
 /// Who speaks to the connection from elsewhere.
 #[derive(Debug, Default)]
 pub(crate) struct Elsewhere {
-    pub(crate) mailbox: Option<Mailbox>,
+    /// What comes from the `Sender`s, if there are any.
+    pub(crate) mailbox: Option<Box<Mailbox>>,
     /// Where a server may call for the end; gone once it has.
     pub(crate) drain: Option<Member>,
 }

@@ -28,7 +28,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// All methods are cancel-safe: a future that is dropped before it is ready has lost nothing and sent nothing by
 /// half.
 #[derive(Debug)]
-pub struct WebSocket<S> {
+pub struct WebSocket<S>(pub(crate) Box<Open<S>>);
+
+/// On the heap as a whole: the compiler gives a value that moves through a task several places in it, each for the whole
+/// life of the task.
+#[derive(Debug)]
+pub(crate) struct Open<S> {
     pub(crate) driver: Driver<Whole<S>>,
     /// What the handshake agreed on. Boxed twice: 8 bytes less for every connection that speaks none.
     subprotocol: Option<Box<Box<str>>>,
@@ -68,12 +73,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let Connection { mut inbound, outbound } = Connection::new(parts.setup, now);
         inbound.handle_read(parts.rest.len(), now);
         let driver = Driver::new(Whole(Outlet::new(outbound, parts.io)), inbound, parts.rest);
-        Self { driver, subprotocol: parts.subprotocol.map(|name| Box::new(name.into())) }
+        let subprotocol = parts.subprotocol.map(|name| Box::new(name.into()));
+        Self(Box::new(Open { driver, subprotocol }))
     }
 
     /// The subprotocol that the handshake agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_ref().map(|name| &***name)
+        self.0.subprotocol.as_ref().map(|name| &***name)
     }
 
     /// The next message; `None` once the connection has ended cleanly, whatever the close code. How it ended is in
@@ -81,18 +87,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// While it waits it writes what was [fed](Self::feed), answers pings and keeps the deadlines.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
-        poll_fn(|cx| self.driver.poll_message(cx))
+        poll_fn(|cx| self.0.driver.poll_message(cx))
     }
 
     /// Like [`recv`](Self::recv), but shows control frames too. They have been answered.
     pub async fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        poll_fn(|cx| self.driver.poll_user_event(cx)).await
+        poll_fn(|cx| self.0.driver.poll_user_event(cx)).await
     }
 
     /// The next message in pieces, of any size; also the rest of a message whose reader was dropped. `None` once the
     /// connection has ended cleanly.
     pub async fn recv_message(&mut self) -> Result<Option<MessageReader<'_, Self>>, Error> {
-        let kind = poll_fn(|cx| self.driver.poll_kind(cx)).await?;
+        let kind = poll_fn(|cx| self.0.driver.poll_kind(cx)).await?;
         Ok(kind.map(|kind| MessageReader::new(self, kind)))
     }
 
@@ -161,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             Err(refused) if refused.reason != Refusal::Closed => return Err(refused.into()),
             _ => {}
         }
-        poll_fn(|cx| self.driver.poll_end(cx)).await
+        poll_fn(|cx| self.0.driver.poll_end(cx)).await
     }
 
     /// Queues a Close frame; nothing can be sent after it. Go on receiving until `None`.
@@ -184,54 +190,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A handle that sends to this connection from anywhere. `capacity` messages may wait in its queue, which all
     /// handles share; of several calls the first one's capacity holds.
     pub fn sender(&mut self, capacity: usize) -> Sender {
-        self.driver.sender(capacity)
+        self.0.driver.sender(capacity)
     }
 
     /// How the connection ended: both Close frames, who began, and the cause. `None` while it is open.
     pub fn closed(&self) -> Option<&Closed> {
-        self.driver.closed()
+        self.0.driver.closed()
     }
 
     /// Figures since the handshake.
     pub fn stats(&self) -> Stats {
-        self.driver.stats()
+        self.0.driver.stats()
     }
 
     /// The transport.
     pub fn get_ref(&self) -> &S {
-        &self.driver.transport.0.writer
+        &self.0.driver.transport.0.writer
     }
 
     /// The transport, for its settings; reading or writing it breaks the connection.
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.driver.transport.0.writer
+        &mut self.0.driver.transport.0.writer
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Two halves for two tasks. Nothing is lost of what was queued or read.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
-        split::split(self.driver)
+        split::split(self.0.driver)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Outlets for WebSocket<S> {
     fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
-        self.driver.transport.0.queue(work)
+        self.0.driver.transport.0.queue(work)
     }
 
     fn look<R>(&self, look: impl FnOnce(&Outbound) -> R) -> R {
-        look(&self.driver.transport.0.outbound)
+        look(&self.0.driver.transport.0.outbound)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.driver.poll_flush(cx)
+        self.0.driver.poll_flush(cx)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pieces for WebSocket<S> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<MessagePiece, Error>> {
-        self.driver.poll_further_piece(cx)
+        self.0.driver.poll_further_piece(cx)
     }
 }
 
@@ -252,7 +258,7 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(crate) fn sender(&mut self, capacity: usize) -> Sender {
-        self.elsewhere().mailbox.get_or_insert_with(|| Mailbox::new(capacity)).sender()
+        self.elsewhere().mailbox.get_or_insert_with(|| Box::new(Mailbox::new(capacity))).sender()
     }
 
     pub(crate) fn stats(&self) -> Stats {

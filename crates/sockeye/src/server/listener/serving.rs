@@ -192,7 +192,7 @@ impl<A: Accept> Serving<A> {
             let reason = "too many connections; try again later";
             self.handshakes.spawn(turn_away(ws, CloseCode::TRY_AGAIN_LATER, reason));
         } else {
-            ws.driver.elsewhere().drain = Some(self.drain.member());
+            ws.0.driver.elsewhere().drain = Some(self.drain.member());
             self.summary.served += 1;
             (self.site.services[service].spawn)(ws, request, &mut self.connections);
         }
