@@ -16,7 +16,13 @@ mod token;
 
 use args::{Cli, Command};
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// Keeps what is of one size together, so that connections that came through a handshake, which needs more, leave no
+/// holes between them: see `docs/design/006-dependencies.md`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {

@@ -1,8 +1,7 @@
 //! Threads that serve connections, each with a runtime of its own.
 
+use sockeye::Stream;
 use sockeye::server::{Accept, Listener, Route, Server, Tls};
-use sockeye::{Stream, WebSocket};
-use std::error::Error;
 use std::future::{Ready, ready};
 use std::io;
 use std::num::NonZeroUsize;
@@ -95,18 +94,16 @@ async fn serve(
                 }
             }
         })
-        .service(Route::any(), server, |ws, _request| async {
-            let _ = echo(ws).await; // how it ends is between it and its peer
+        .service(Route::any(), server, |mut ws, _request| async move {
+            // How it ends is between it and its peer.
+            while let Ok(Some(message)) = ws.recv().await {
+                if ws.feed(message).await.is_err() {
+                    break;
+                }
+            }
         })
         .serve(stopped)
         .await;
-}
-
-async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Box<dyn Error + Send + Sync>> {
-    while let Some(message) = ws.recv().await? {
-        ws.feed(message).await?;
-    }
-    Ok(())
 }
 
 /// The sockets that the acceptor hands to one worker.
