@@ -66,7 +66,10 @@ fn said(command: &[&str]) -> Option<String> {
     let (program, arguments) = command.split_first()?;
     let output =
         Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("valgrind-").to_owned())
+    let text = String::from_utf8_lossy(&output.stdout);
+    // Some say who they are, too.
+    let version = text.trim().trim_start_matches(program).trim_start_matches([' ', '-']);
+    Some(version.to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::echo::Shape;
 use super::handshake::{self, Opening};
-use super::json::{self, Inflater};
+use super::json::{self, Context, Inflater};
 use super::{Figures, Span, histogram};
 use crate::server::Server;
 use std::io::{self, Read, Write};
@@ -11,8 +11,12 @@ use std::{collections::VecDeque, net::TcpStream};
 use wire::poll::{Interest, Patience, Poll, now};
 use wire::{TEXT, frame_in};
 
-/// The offer of every client here: context takeover, and the whole window.
+/// An offer of context takeover, and the whole window.
 pub const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+/// The same without takeover, both ways.
+const OFFER_ALONE: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                           client_no_context_takeover\r\n";
 
 /// Different messages that a connection sends in turn.
 const MESSAGES: usize = 64;
@@ -21,8 +25,8 @@ const MESSAGES: usize = 64;
 pub type Compressed = (Figures, f64);
 
 /// Sends to a server, and measures it.
-pub fn run(server: &Server, shape: Shape, span: Span) -> io::Result<Compressed> {
-    let mut load = Load::open(server, shape)?;
+pub fn run(server: &Server, shape: Shape, context: Context, span: Span) -> io::Result<Compressed> {
+    let mut load = Load::open(server, shape, context)?;
     let begun = Instant::now();
     while begun.elapsed() < span.warm_up {
         load.turn()?;
@@ -65,13 +69,13 @@ struct Connection {
 }
 
 impl Load {
-    fn open(server: &Server, shape: Shape) -> io::Result<Self> {
+    fn open(server: &Server, shape: Shape, context: Context) -> io::Result<Self> {
+        let lines = if context == Context::Earlier { OFFER } else { OFFER_ALONE };
         let messages: Vec<_> = (0..MESSAGES).map(|index| json::message(shape.size, index)).collect();
-        let frames = json::compressed(&messages)?;
+        let frames = json::compressed(&messages, context)?;
         let (poll, mut connections) = (Poll::new()?, Vec::new());
         for number in 0..shape.connections {
-            let (socket, input) =
-                handshake::open(server.address, Opening::WebSocket { path: "/", lines: OFFER })?;
+            let (socket, input) = handshake::open(server.address, Opening::WebSocket { path: "/", lines })?;
             socket.set_nonblocking(true)?;
             poll.add(&socket, number as u64, Interest::Read)?;
             let mut connection = Connection::new(socket, input);

@@ -78,7 +78,7 @@ pub fn run(server: &Server, dialect: Dialect, shape: Shape, span: Span) -> io::R
     }
     crowd.latency.clear();
     let (delivered, cpu, begun) = (crowd.delivered, server.cpu_time()?, Instant::now());
-    while begun.elapsed() < span.measured {
+    while begun.elapsed() < span.measured || crowd.delivered == delivered {
         crowd.turn()?;
     }
     let (cpu, wall) = (server.cpu_time()?.saturating_sub(cpu), begun.elapsed());

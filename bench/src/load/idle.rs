@@ -3,7 +3,7 @@
 use super::deflate::OFFER;
 use super::fanout::{Dialect, text};
 use super::handshake::{self, Opening};
-use super::json::{self, Inflater};
+use super::json::{self, Context, Inflater};
 use super::link::Link;
 use crate::server::Server;
 use rustls::ClientConfig;
@@ -81,7 +81,7 @@ fn at_rest(server: &Server) -> io::Result<u64> {
 
 fn frame_of(message: &[u8], setting: &Setting) -> io::Result<Vec<u8>> {
     if matches!(setting, Setting::Deflate) {
-        return Ok(json::compressed(&[message.to_vec()])?.remove(0));
+        return Ok(json::compressed(&[message.to_vec()], Context::Nothing)?.remove(0));
     }
     let mut frame = Vec::new();
     push_frame(&mut frame, TEXT, message, Some(MASK));

@@ -41,12 +41,24 @@ fn records(size: usize, index: usize) -> String {
     text
 }
 
-/// The frames of compressed messages, each with a context of what came before in this list.
+/// What a message is compressed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// Those before it: context takeover.
+    Earlier,
+    Nothing,
+}
+
+/// The frames of compressed messages.
 ///
-/// The first one needs no context, so that a connection may begin anew behind the last one.
-pub fn compressed(messages: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
+/// Even if each has a context of what came before in this list, the first one needs none, so that a connection may begin
+/// anew behind the last one.
+pub fn compressed(messages: &[Vec<u8>], context: Context) -> io::Result<Vec<Vec<u8>>> {
     let mut deflate = Compress::new(Compression::new(6), false);
     let frame = |message: &Vec<u8>| {
+        if context == Context::Nothing {
+            deflate.reset();
+        }
         let mut bytes = Vec::with_capacity(message.len() + 64);
         deflate.compress_vec(message, &mut bytes, FlushCompress::Sync)?;
         let payload = bytes.strip_suffix(&TAIL).ok_or_else(|| io::Error::other("no flush at the end"))?;
@@ -98,7 +110,7 @@ mod tests {
     fn what_was_compressed_can_be_inflated_again_and_again() -> io::Result<()> {
         let messages: Vec<_> = (0..3).map(|index| message(1024, index)).collect();
         assert!(messages.iter().all(|message| message.len() == 1024));
-        let frames = compressed(&messages)?;
+        let frames = compressed(&messages, Context::Earlier)?;
         let mut inflater = Inflater::new();
         for index in (0..3).cycle().take(7) {
             let frame = &frames[index];
@@ -112,6 +124,14 @@ mod tests {
             }
         }
         assert_eq!(*plain((0x81, b"text"))?, *b"text");
+        Ok(())
+    }
+
+    #[test]
+    fn a_message_without_a_context_is_the_same_wherever_it_stands() -> io::Result<()> {
+        let messages = vec![message(1024, 0); 2];
+        let equal = |context| compressed(&messages, context).map(|frames| frames[0] == frames[1]);
+        assert!(equal(Context::Nothing)? && !equal(Context::Earlier)?);
         Ok(())
     }
 

@@ -81,14 +81,17 @@ pub fn line(row: &Row, measured: &Measured) -> String {
 }
 
 fn head(paths: &Paths, machine: &str, found: &[(&Row, Measured)]) -> String {
-    let of: BTreeSet<_> =
-        found.iter().map(|(_, measured)| format!("{} ({})", measured.fingerprint, measured.effort)).collect();
+    let of = |measured: &Measured| {
+        let commit = measured.fingerprint.split(' ').next().unwrap_or_default();
+        format!("{commit} (`{}`)", measured.effort)
+    };
+    let of: BTreeSet<_> = found.iter().map(|(_, measured)| of(measured)).collect();
     let of: Vec<_> = of.into_iter().collect();
     let versions: Vec<_> =
         machine::versions(paths).iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         "# Results\n\nWritten by `cargo run --release --manifest-path bench/Cargo.toml -- all`. Lower is better, but for \
-         messages per second.\n\nMachine: {machine}\n\nVersions: {}\n\nMeasured: commit and machine {}\n\n## Method\n\n{METHOD}\n",
+         messages per second.\n\nMachine: {machine}\n\nVersions: {}\n\nMeasured: commit {}\n\n## Method\n\n{METHOD}\n",
         versions.join(", "),
         of.join("; "),
     )
@@ -98,6 +101,9 @@ fn part(paths: &Paths, section: &Section, compared: &[Compared<'_>]) -> String {
     let mut text = format!("\n## {}\n\n{}\n\n", section.title, section.about);
     let _ = writeln!(text, "![{}](results/{}.svg)\n", section.title, section.slug);
     text += &table::overview(section, compared);
+    if compared.iter().any(|row| !row.warning().is_empty()) {
+        text += "\n(!) The load did not keep the floor busy.\n";
+    }
     for row in compared {
         // What was written by hand about it: why a target is missed, and what was tried.
         if let Ok(note) = fs::read_to_string(notes(paths).join(row.row.id).with_extension("md")) {

@@ -50,7 +50,7 @@ impl Plot {
                 "<text class=\"middle\" x=\"{:.1}\" y=\"{}\">{}</text>",
                 self.place(many),
                 BOTTOM + 20.0,
-                super::unit::grouped(many)
+                short(many)
             );
         }
         let middle = (LEFT + RIGHT) / 2.0;
@@ -112,6 +112,11 @@ impl Plot {
     }
 }
 
+/// A number as it has room below an axis.
+fn short(many: f64) -> String {
+    if many < 1000.0 { many.to_string() } else { format!("{}k", many / 1000.0) }
+}
+
 /// Where a value stands, if the field's top is `top`.
 fn height(value: f64, top: f64) -> f64 {
     BOTTOM - value / top * (BOTTOM - TOP)
@@ -138,7 +143,7 @@ mod tests {
         for expected in [
             "class=\"line\" d=\"M80.0 161.0L586.0 161.0\"",
             "class=\"line ours\" d=\"M80.0 106.5L333.0 161.0L586.0 215.5\"",
-            ">1,000<",
+            ">1k<",
             "a &lt; b",
         ] {
             assert!(svg.contains(expected), "{expected} in {svg}");

@@ -128,8 +128,8 @@ pub const SECTIONS: &[Section] = &[
         of: rows::Section::Deflate,
         title: "Compressed echo",
         slug: "deflate",
-        about: "permessage-deflate, context takeover both ways, window 15, level 6: CPU time per message, as a ratio to \
-                Sockeye. By default Sockeye takes window 12, level 2, and compresses each message by itself.",
+        about: "permessage-deflate, window 15, level 6, 50 connections with 8 messages in flight: CPU time per message, as a \
+                ratio to Sockeye. By default Sockeye takes window 12, level 2, and compresses each message by itself.",
         figure: ("cpu", Nanoseconds),
         reference: Some("sockeye"),
         columns: TIMES_AND_RATIO,

@@ -32,15 +32,15 @@ const BAR: usize = 20;
 const GROUP: usize = 38;
 const TOP: usize = 34;
 
-/// What is more than so many times the shortest bar is cut, so that the others can still be told apart.
+/// What is more than so many times our bar is cut, so that the others can still be told apart; a gap says so.
 const CUT: f64 = 6.0;
 
 /// With a ground of their own: where the picture stands may be light or dark, whatever the reader prefers.
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.name{text-anchor:end}.middle{text-anchor:middle}\
                      .title,.label{font-weight:600}.ground{fill:#fff}.bar{fill:#8c959f}.bar.ours{fill:#0b6e8f}\
-                     .grid{stroke:#d1d9e0}.line{fill:none;stroke:#8c959f;stroke-width:2}.line.ours{stroke:#0b6e8f}\
+                     .gap{stroke:#fff;stroke-width:4}.grid{stroke:#d1d9e0}.line{fill:none;stroke:#8c959f;stroke-width:2}.line.ours{stroke:#0b6e8f}\
                      @media(prefers-color-scheme:dark){text{fill:#e6edf3}.ground{fill:#0d1117}.bar{fill:#6e7681}\
-                     .bar.ours{fill:#39b6dd}.grid{stroke:#3d444d}.line{stroke:#6e7681}.line.ours{stroke:#39b6dd}}";
+                     .bar.ours{fill:#39b6dd}.gap{stroke:#0d1117}.grid{stroke:#3d444d}.line{stroke:#6e7681}.line.ours{stroke:#39b6dd}}";
 
 /// The beginning of a picture: its ground and its title.
 pub fn begin(title: &str, height: usize) -> String {
@@ -81,7 +81,8 @@ impl Group {
     fn scale(&self) -> f64 {
         let values = || self.bars.iter().map(|bar| bar.value).filter(|value| *value > 0.0);
         let least = values().min_by(f64::total_cmp).unwrap_or(1.0);
-        values().fold(least, f64::max).min(CUT * least)
+        let ours = self.bars.iter().find(|bar| bar.is_ours).map_or(least, |bar| bar.value.max(least));
+        values().fold(least, f64::max).min(CUT * ours)
     }
 }
 
@@ -90,11 +91,15 @@ impl Bar {
         let part = (self.value / scale).clamp(0.0, 1.0);
         let (class, text) = (if self.is_ours { "bar ours" } else { "bar" }, escaped(&self.text));
         let (width, middle) = ((LONGEST * part).max(1.0), y + 14);
-        // The sign of a bar that is cut.
-        let cut = if self.value > scale * 1.001 { "… " } else { "" };
+        let gap = LEFT + width - 24.0;
+        let gap = if self.value > scale * 1.001 {
+            format!("<path class=\"gap\" d=\"M{gap} {}l8 -20\"/>", y + 20)
+        } else {
+            String::new()
+        };
         format!(
             "<text class=\"name\" x=\"{}\" y=\"{middle}\">{}</text><rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" \
-             width=\"{width:.1}\" height=\"14\" rx=\"2\"/><text x=\"{:.1}\" y=\"{middle}\">{cut}{text}</text>\n",
+             width=\"{width:.1}\" height=\"14\" rx=\"2\"/>{gap}<text x=\"{:.1}\" y=\"{middle}\">{text}</text>\n",
             LEFT - 8.0,
             escaped(&self.name),
             y + 3,
@@ -120,11 +125,12 @@ mod tests {
         let group = Group { label: "1 < 2".into(), bars: vec![bar("a", 1.0), bar("b", 3.0), bar("c", 60.0)] };
         let svg = Chart { title: "title".into(), groups: vec![group] }.to_svg();
         for expected in
-            ["width=\"86.7\"", "width=\"260.0\"", "width=\"520.0\"", "… 60<", "1 &lt; 2", "bar ours"]
+            ["width=\"86.7\"", "width=\"260.0\"", "width=\"520.0\"", ">60<", "1 &lt; 2", "bar ours"]
         {
             assert!(svg.contains(expected), "{expected} in {svg}");
         }
         assert_eq!(svg.matches("<rect class=\"bar").count(), 3);
+        assert_eq!(svg.matches("class=\"gap\"").count(), 1);
         assert!(svg.contains("height=\"132\""), "{svg}");
     }
 

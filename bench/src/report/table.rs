@@ -93,6 +93,7 @@ impl Compared<'_> {
         let Some(target) = self.row.target else { return Default::default() };
         let shown = match target {
             Target::AtMost(most) => format!("<= {}", self.unit().show(most)),
+            Target::EachAtMost(most, _) => format!("<= {}, after traffic too", self.unit().show(most)),
             Target::NoMore => format!("<= {}", Unit::Ratio.show(1.0)),
             Target::LessThan(whom, _) => format!("less than {whom}"),
         };
@@ -107,6 +108,12 @@ impl Compared<'_> {
     fn is_met(&self, target: Target, median: f64) -> bool {
         match target {
             Target::AtMost(most) => median <= most,
+            Target::EachAtMost(most, figures) => {
+                let ours = self.measured.series(OURS);
+                let medians =
+                    figures.iter().map(|figure| spread(&ours?.figure(figure)).map(|found| found.median));
+                medians.into_iter().all(|median| median.is_some_and(|median| median <= most))
+            }
             Target::NoMore => {
                 let verdict = self.section.reference.and_then(|reference| self.verdict(reference));
                 median <= 1.0 || verdict == Some(Verdict::Equal)
@@ -121,7 +128,13 @@ impl Compared<'_> {
     /// What is aimed at, and what it came to; `None` where nothing is aimed at.
     pub fn aim(&self) -> Option<Vec<String>> {
         let (_, [target, is_met]) = (self.row.target?, self.target());
-        let median = self.median(OURS).map_or("-".into(), |median| self.unit().show(median));
+        let (figure, unit) = self.section.figure;
+        // A ratio to itself would say nothing.
+        let (found, unit) = match self.section.reference {
+            Some(OURS) => (self.measured.series(OURS).and_then(|ours| spread(&ours.figure(figure))), unit),
+            _ => (self.measured.series(OURS).and_then(|ours| spread(&self.figures(ours))), self.unit()),
+        };
+        let median = found.map_or("-".into(), |found| unit.show(found.median));
         let ahead = if self.peers().next().is_some() { self.ahead() } else { String::new() };
         Some(vec![format!("{}: {}", self.section.title, self.row.label), median, target, is_met, ahead])
     }

@@ -35,7 +35,7 @@ impl Unit {
 }
 
 /// A whole number with a comma behind the thousands.
-pub fn grouped(figure: f64) -> String {
+fn grouped(figure: f64) -> String {
     let digits = format!("{:.0}", figure.abs());
     let mut text = String::from(if figure.round() < 0.0 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {

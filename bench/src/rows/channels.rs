@@ -46,7 +46,7 @@ impl Work for Channels {
         let server = stage.start(contestant, &arguments)?;
         let stream = Opening::WebSocket { path: "/stream", lines: "" };
         let dialect = Dialect { subscribe: stream, follow: Some(FOLLOW), publication, ..dialect(contestant) };
-        Ok(sample(&fanout::run(&server, dialect, self.shape(contestant), stage.effort.span)?.0))
+        sample(&fanout::run(&server, dialect, self.shape(contestant), stage.effort.span)?.0)
     }
 
     fn rounds(&self, effort: Effort) -> usize {

@@ -35,7 +35,7 @@ impl Work for Client {
         let mut arguments = vec!["--connect".to_owned(), listener.local_addr()?.to_string()];
         arguments.extend([connections, size, in_flight].map(|number| number.to_string()));
         let process = stage.start(contestant, &arguments)?;
-        let mut sample = sample(&clients::run(&process, &listener, self.0, stage.effort.span)?);
+        let mut sample = sample(&clients::run(&process, &listener, self.0, stage.effort.span)?)?;
         sample.retain(|figure, _| figure != "p50" && figure != "p99");
         Ok(sample)
     }

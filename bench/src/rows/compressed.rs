@@ -51,7 +51,7 @@ impl Work for Compressed {
         let subscribe = Opening::WebSocket { path: "/stream?channel=chat", lines: OFFER };
         let dialect = Dialect { subscribe, ..dialect(contestant) };
         let (figures, len) = fanout::run(&server, dialect, self.shape(), stage.effort.span)?;
-        let mut sample = sample(&figures);
+        let mut sample = sample(&figures)?;
         sample.insert("len".into(), len as f64);
         Ok(sample)
     }

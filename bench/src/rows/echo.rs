@@ -4,7 +4,7 @@ use super::{Row, START, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::effort::{Effort, Extent};
 use crate::load::echo::{self, Shape};
-use crate::load::{deflate, handshake::Opening};
+use crate::load::{deflate, handshake::Opening, json::Context};
 use crate::measured::Sample;
 use std::io;
 use std::time::Duration;
@@ -77,7 +77,7 @@ struct Echo {
     style: Style,
 }
 
-struct Deflate(Shape);
+struct Deflate(Shape, Context);
 
 pub fn rows() -> Vec<Row> {
     let rust = Contestant::RUST_PEERS;
@@ -103,15 +103,19 @@ pub fn rows() -> Vec<Row> {
 }
 
 pub fn deflate_rows() -> Vec<Row> {
-    vec![Row {
-        id: "deflate",
-        label: "1 KiB of JSON, 50 connections, 8 in flight",
+    let row = |id, label, context| Row {
+        id,
+        label,
         section: Section::Deflate,
         target: Some(Target::LessThan("yawc, sockudo-ws, ws", &[Yawc, Sockudo, Ws])),
         many: None,
         contestants: vec![Sockeye, Light, Yawc, Sockudo, Bun, Ws],
-        work: Box::new(Deflate(shape(1 << 10, 50, 8))),
-    }]
+        work: Box::new(Deflate(shape(1 << 10, 50, 8), context)),
+    };
+    vec![
+        row("deflate", "1 KiB of JSON, with context takeover", Context::Earlier),
+        row("deflate-alone", "1 KiB of JSON, each by itself", Context::Nothing),
+    ]
 }
 
 pub fn scale_rows() -> Vec<Row> {
@@ -134,7 +138,7 @@ impl Work for Echo {
             arguments.push("--send".into());
         }
         let server = stage.start(contestant, &arguments)?;
-        Ok(sample(&echo::run(&server, opening(contestant), self.shape, stage.effort.span)?))
+        sample(&echo::run(&server, opening(contestant), self.shape, stage.effort.span)?)
     }
 
     fn rounds(&self, effort: Effort) -> usize {
@@ -158,8 +162,8 @@ impl Work for Deflate {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
         let asked = if contestant == Light { "--light" } else { "--deflate" };
         let server = stage.start(contestant, &[asked.into()])?;
-        let (figures, ratio) = deflate::run(&server, self.0, stage.effort.span)?;
-        let mut sample = sample(&figures);
+        let (figures, ratio) = deflate::run(&server, self.0, self.1, stage.effort.span)?;
+        let mut sample = sample(&figures)?;
         sample.insert("ratio".into(), ratio);
         Ok(sample)
     }

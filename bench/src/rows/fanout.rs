@@ -32,7 +32,7 @@ struct Fanout(Shape);
 impl Work for Fanout {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
         let server = stage.start(contestant, &arguments(contestant))?;
-        Ok(sample(&fanout::run(&server, dialect(contestant), self.0, stage.effort.span)?.0))
+        sample(&fanout::run(&server, dialect(contestant), self.0, stage.effort.span)?.0)
     }
 
     /// Most of a round goes by until everybody has subscribed.

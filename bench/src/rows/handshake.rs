@@ -24,6 +24,6 @@ struct Handshakes;
 impl Work for Handshakes {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
         let server = stage.start(contestant, &[])?;
-        Ok(sample(&churn::run(&server, OPENING, stage.effort.span)?))
+        sample(&churn::run(&server, OPENING, stage.effort.span)?)
     }
 }

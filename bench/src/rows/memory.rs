@@ -41,7 +41,7 @@ pub fn rows() -> Vec<Row> {
     let plain = [&[Bare, SockeyeEcho], &peers[..], &[Bun, Ws]].concat();
     let encrypted = [&[SockeyeEcho], &ENCRYPTED[..]].concat();
     vec![
-        row("memory", "`sockeye echo`", Target::AtMost(1.25 * 1024.0), (plain, Memory::Plain)),
+        row("memory", "`sockeye echo`", Target::EachAtMost(1.25 * 1024.0, &STAGES), (plain, Memory::Plain)),
         row("memory-tls", "with TLS", Target::LessThan("every peer", &ENCRYPTED), (encrypted, Memory::Tls)),
         row(
             "memory-deflate",

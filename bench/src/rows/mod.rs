@@ -49,6 +49,8 @@ pub enum Section {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
     AtMost(f64),
+    /// Of each of these figures.
+    EachAtMost(f64, &'static [&'static str]),
     /// That of the reference, or less; more only by chance.
     NoMore,
     /// Less than that of some others, who are called so, each by more than chance.
@@ -169,15 +171,21 @@ impl Stage<'_> {
     }
 }
 
-fn sample(figures: &Figures) -> Sample {
+fn sample(figures: &Figures) -> io::Result<Sample> {
+    if figures.messages == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "not one message came back while it was measured",
+        ));
+    }
     let latency = |quantile| figures.latency.value_at_quantile(quantile) as f64;
-    Sample::from([
+    Ok(Sample::from([
         ("cpu".into(), figures.cpu_per_message()),
         ("busy".into(), figures.busy()),
         ("rate".into(), figures.per_second()),
         ("p50".into(), latency(0.5)),
         ("p99".into(), latency(0.99)),
-    ])
+    ]))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Work for Threads {
     fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
         let threads = if contestant == OneThread { "--threads=1" } else { "--threads=2" };
         let server = stage.start(contestant, &[threads.into()])?;
-        Ok(sample(&echo::run(&server, OPENING, self.0, stage.effort.span)?))
+        sample(&echo::run(&server, OPENING, self.0, stage.effort.span)?)
     }
 }
 

@@ -40,6 +40,35 @@ fn details_say_who_is_ahead() {
 }
 
 #[test]
+fn a_target_of_several_figures_is_met_by_each() {
+    let rows = rows::all();
+    let row = rows.iter().find(|row| row.id == "memory").expect("a row of memory");
+    let section = SECTIONS.iter().find(|section| section.of == row.section).expect("its section");
+    let is_met = |after: f64| {
+        let sample = ["new", "1k", "16k", "100k"]
+            .map(|name| (name.to_owned(), if name == "16k" { after } else { 1000.0 }));
+        let servers = vec![Series { server: "sockeye".into(), rounds: vec![Sample::from(sample)] }];
+        Compared { row, measured: &Measured { servers, ..Measured::default() }, section }.target()[1].clone()
+    };
+    assert_eq!((is_met(1280.0), is_met(1281.0)), ("yes".into(), "**no**".into()));
+}
+
+#[test]
+fn less_than_others_is_more_than_chance() {
+    let rows = rows::all();
+    let row = rows.iter().find(|row| row.id == "send-20-1").expect("a row with such a target");
+    let is_met = |yawc| {
+        let floor = series("floor", [1000.0, 2000.0, 1000.0], 1.0);
+        let servers =
+            vec![floor, series("sockeye", [1020.0, 2060.0, 1040.0], 1.0), series("yawc", yawc, 1.0)];
+        Compared { row, measured: &Measured { servers, ..Measured::default() }, section: &SECTIONS[1] }
+            .target()
+    };
+    assert_eq!(is_met([1220.0, 2500.0, 1200.0]), ["less than every peer", "yes"]);
+    assert_eq!(is_met([1020.0, 2070.0, 1045.0])[1], "**no**");
+}
+
+#[test]
 fn a_floor_that_is_not_busy_is_told() {
     assert_eq!(with(&measured(0.95), |row| row.warning()), "");
     let text = with(&measured(0.85), |row| row.summary());
