@@ -1,5 +1,6 @@
 //! A host with a port, as `Host`, `Origin` and addresses have them.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 /// A host, in lower case, and the port if one was named.
@@ -14,29 +15,37 @@ pub(super) struct Authority {
 impl Authority {
     /// Reads `host [ ":" port ]` (RFC 3986 3.2); `None` for anything else, user info included.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some(rest) = text.strip_prefix('[') {
-            let (address, rest) = rest.split_once(']')?;
-            let address: Ipv6Addr = address.parse().ok()?;
-            let digits = if rest.is_empty() { "" } else { rest.strip_prefix(':')? };
-            return Self::with_port(format!("[{address}]"), digits);
-        }
-        let (host, digits) = text.split_once(':').unwrap_or((text, ""));
-        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if host.is_empty() || !host.bytes().all(is_legal) {
-            return None;
-        }
-        Self::with_port(host.to_ascii_lowercase(), digits)
+        let (host, port) = split(text)?;
+        Some(Self { host: host.to_ascii_lowercase(), port })
     }
 
-    /// No digits mean the default port, also behind a colon (RFC 3986 3.2.3).
-    fn with_port(host: String, digits: &str) -> Option<Self> {
-        if digits.is_empty() {
-            return Some(Self { host, port: None });
-        }
-        let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let port = digits.parse().ok().filter(|_| all_digits)?;
-        Some(Self { host, port: Some(port) })
+    /// Whether [`parse`](Self::parse) can read it.
+    pub(super) fn is_legal(text: &str) -> bool {
+        split(text).is_some()
     }
+}
+
+/// Host and port, the host as it stands there if it is a name.
+fn split(text: &str) -> Option<(Cow<'_, str>, Option<u16>)> {
+    let (host, digits) = if let Some(rest) = text.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']')?;
+        let address: Ipv6Addr = address.parse().ok()?;
+        let digits = if rest.is_empty() { "" } else { rest.strip_prefix(':')? };
+        (Cow::Owned(format!("[{address}]")), digits)
+    } else {
+        let colon = text.bytes().position(|byte| byte == b':');
+        let (host, digits) = colon.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+        (Cow::Borrowed(host), digits)
+    };
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_name = !host.is_empty() && host.bytes().all(is_legal);
+    let port = match digits.as_bytes() {
+        // Also behind a colon it is the default port (RFC 3986 3.2.3).
+        [] => None,
+        [b'+', ..] => return None,
+        _ => Some(digits.parse().ok()?),
+    };
+    (is_name || matches!(host, Cow::Owned(_))).then_some((host, port))
 }
 
 /// The port that a scheme means where none is named.

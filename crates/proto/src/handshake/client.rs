@@ -2,7 +2,7 @@
 
 use super::client_request::ClientRequest;
 use super::error::HandshakeError;
-use super::fields::{Occurs, has_token, joined, occurs};
+use super::fields::{Occurs, has_token, joined, occurs, values};
 use super::head::HeadReader;
 use super::refusal::RefusalReader;
 use super::{HeadLimits, key};
@@ -22,7 +22,7 @@ use std::time::Instant;
 pub struct ClientHandshake {
     request: ClientRequest,
     /// What `Sec-WebSocket-Accept` must be.
-    accept: String,
+    accept: [u8; 28],
     max_refusal_body: usize,
     deadline: Instant,
     state: State,
@@ -138,15 +138,15 @@ impl ClientHandshake {
             return Err(HandshakeError::Version);
         }
         let headers = head.headers();
-        let upgrade = joined(headers, header::UPGRADE).unwrap_or_default();
+        let upgrade = joined(values(headers, header::UPGRADE)).unwrap_or_default();
         if !upgrade.eq_ignore_ascii_case("websocket") {
             return Err(HandshakeError::Upgrade);
         }
-        if !has_token(headers, header::CONNECTION, "upgrade") {
+        if !has_token(values(headers, header::CONNECTION), "upgrade") {
             return Err(HandshakeError::Connection);
         }
-        match occurs(headers, header::SEC_WEBSOCKET_ACCEPT) {
-            Occurs::Once(value) if *value == self.accept => {}
+        match occurs(values(headers, header::SEC_WEBSOCKET_ACCEPT)) {
+            Occurs::Once(value) if value == self.accept => {}
             _ => return Err(HandshakeError::Accept),
         }
         let subprotocol = self.confirm_subprotocol(headers)?;
@@ -159,7 +159,7 @@ impl ClientHandshake {
         if !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
             return Ok(None);
         }
-        let name = joined(headers, header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
+        let name = joined(values(headers, header::SEC_WEBSOCKET_PROTOCOL)).unwrap_or_default().into_owned();
         if !self.request.subprotocols.contains(&name) {
             return Err(HandshakeError::SubprotocolNotOffered(name));
         }
@@ -167,7 +167,7 @@ impl ClientHandshake {
     }
 
     fn confirm_extensions(&self, headers: &HeaderMap) -> Result<Vec<Codec>, HandshakeError> {
-        let list = joined(headers, header::SEC_WEBSOCKET_EXTENSIONS);
+        let list = joined(values(headers, header::SEC_WEBSOCKET_EXTENSIONS));
         let list = list.ok_or(HandshakeError::Extensions(GrammarError { at: 0 }))?;
         let answers = extension::parse(&list).map_err(HandshakeError::Extensions)?;
         let mut taken = Rsv::NONE;

@@ -1,9 +1,10 @@
 //! The head of a request or of a response: finding its end, parsing it, writing it. Bounded in bytes and in lines.
 
-use super::fields::guard;
+use super::fields::{Lines, guard};
 use bytes::{Buf as _, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Uri, Version};
+use http::{StatusCode, Uri, Version};
+use std::mem::MaybeUninit;
 
 /// A head that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +38,17 @@ impl HeadReader {
     }
 
     /// Takes a whole request head off the input, or `None` while its end has not come.
-    pub(super) fn request(&mut self, input: &mut BytesMut) -> Result<Option<http::Request<()>>, HeadError> {
+    pub(super) fn request(&mut self, input: &mut BytesMut) -> Result<Option<BytesMut>, HeadError> {
         let Some(end) = self.find_end(input)? else { return Ok(None) };
-        let request = parse_request(&input[..end], self.lines)?;
-        input.advance(end);
-        Ok(Some(request))
+        // Nearly always nothing stands behind it: then the buffer goes with it as it is.
+        Ok(Some(if end == input.len() { std::mem::take(input) } else { input.split_to(end) }))
     }
 
     /// Takes a whole response head off the input, or `None` while its end has not come. The next head may use
     /// only what this one has left of `max_bytes`.
     pub(super) fn response(&mut self, input: &mut BytesMut) -> Result<Option<http::Response<()>>, HeadError> {
         let Some(end) = self.find_end(input)? else { return Ok(None) };
-        let response = parse_response(&input[..end], self.lines)?;
+        let response = parse_response(&input[..end])?;
         input.advance(end);
         *self = Self::new(self.max_bytes - end, self.max_headers);
         Ok(Some(response))
@@ -57,8 +57,7 @@ impl HeadReader {
     /// The length of the head with the empty line that ends it. Empty lines before it belong to it (RFC 9112 2.2).
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
         let visible = &input[..input.len().min(self.max_bytes)];
-        while let Some(len) = visible.get(self.scanned..).and_then(|new| new.iter().position(|&b| b == b'\n'))
-        {
+        while let Some(len) = visible.get(self.scanned..).and_then(|new| memchr::memchr(b'\n', new)) {
             let line_feed = self.scanned + len;
             // A lone LF ends a line for some and not for others: the stuff that smuggling is made of.
             let Some(line) = visible[self.line_start..line_feed].strip_suffix(b"\r") else {
@@ -80,25 +79,41 @@ impl HeadReader {
     }
 }
 
-fn parse_request(head: &[u8], lines: usize) -> Result<http::Request<()>, HeadError> {
-    let mut fields = vec![httparse::EMPTY_HEADER; lines];
-    let mut parsed = httparse::Request::new(&mut fields);
-    let len = parsed.parse(head)?;
+/// What a request's head says.
+pub(super) struct RequestHead<'a> {
+    pub(super) method: &'a str,
+    pub(super) target: Uri,
+    pub(super) version: Version,
+    pub(super) lines: Lines<'a>,
+}
+
+/// Parses a whole head that [`HeadReader::request`] gave, and hands it to `then`.
+pub(super) fn parse_request<R>(head: &[u8], then: impl FnOnce(RequestHead<'_>) -> R) -> Result<R, HeadError> {
+    // Nearly all have few lines.
+    let (mut few, mut many) = ([const { MaybeUninit::uninit() }; 32], Vec::new());
+    let mut parsed = httparse::Request::new(&mut []);
+    let mut len = parsed.parse_with_uninit_headers(head, &mut few);
+    if len == Err(httparse::Error::TooManyHeaders) {
+        many.resize(line_feeds(head), MaybeUninit::uninit());
+        len = parsed.parse_with_uninit_headers(head, &mut many);
+    }
+    let len = len?;
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else { return Err(UNFINISHED) };
     if len != httparse::Status::Complete(head.len()) {
         return Err(UNFINISHED);
     }
-    let mut request = http::Request::new(());
-    *request.method_mut() =
-        Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("bad method"))?;
-    *request.uri_mut() = request_target(target)?;
-    *request.version_mut() = version(parsed.version);
-    *request.headers_mut() = header_map(parsed.headers)?;
-    Ok(request)
+    let lines = storable(parsed.headers)?;
+    let (target, version) = (request_target(target)?, version(parsed.version));
+    Ok(then(RequestHead { method, target, version, lines }))
 }
 
-fn parse_response(head: &[u8], lines: usize) -> Result<http::Response<()>, HeadError> {
-    let mut fields = vec![httparse::EMPTY_HEADER; lines];
+/// The headers of a head that was parsed before.
+pub(super) fn request_headers(head: &[u8]) -> HeaderMap {
+    parse_request(head, |head| header_map(head.lines)).unwrap_or_default()
+}
+
+fn parse_response(head: &[u8]) -> Result<http::Response<()>, HeadError> {
+    let mut fields = vec![httparse::EMPTY_HEADER; line_feeds(head)];
     let mut parsed = httparse::Response::new(&mut fields);
     let len = parsed.parse(head)?;
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
@@ -109,8 +124,7 @@ fn parse_response(head: &[u8], lines: usize) -> Result<http::Response<()>, HeadE
     let mut response = http::Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = version(parsed.version);
-    *response.headers_mut() = header_map(parsed.headers)?;
-    guard(response.headers_mut());
+    *response.headers_mut() = header_map(storable(parsed.headers)?);
     Ok(response)
 }
 
@@ -132,16 +146,36 @@ fn version(minor: Option<u8>) -> Version {
     if minor == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 }
 }
 
-fn header_map(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
-    let mut headers = HeaderMap::new();
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let name = name.map_err(|_| HeadError::Malformed("bad header name"))?;
-        let value = HeaderValue::from_bytes(field.value);
-        let value = value.map_err(|_| HeadError::Malformed("bad header value"))?;
-        headers.try_append(name, value).map_err(|_| HeadError::TooManyHeaders(headers.len()))?;
+/// At least as many as header lines.
+fn line_feeds(head: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', head).count()
+}
+
+/// Header lines that a map can hold whatever their names are, and bytes of a name.
+const LINES_MAX: usize = 6000;
+const NAME_MAX: usize = 0xffff;
+
+/// What a header map can hold: of the bytes it allows all that httparse does.
+fn storable<'a>(fields: &'a [httparse::Header<'a>]) -> Result<Lines<'a>, HeadError> {
+    if fields.len() > LINES_MAX {
+        return Err(HeadError::TooManyHeaders(LINES_MAX));
     }
-    Ok(headers)
+    if fields.iter().any(|field| field.name.len() > NAME_MAX) {
+        return Err(HeadError::Malformed("bad header name"));
+    }
+    Ok(Lines(fields))
+}
+
+fn header_map(lines: Lines<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(lines.0.len());
+    for field in lines.0 {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
+            let _ = headers.try_append(name, value); // it has room
+        }
+    }
+    guard(&mut headers);
+    headers
 }
 
 impl From<httparse::Error> for HeadError {

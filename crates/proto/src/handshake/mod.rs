@@ -61,7 +61,7 @@ use std::time::{Duration, Instant};
 pub struct HeadLimits {
     /// Bytes of a head, from its first byte to the end of the empty line behind it. Default 16 KiB.
     pub max_bytes: usize,
-    /// Header lines of a head. Default 100.
+    /// Header lines of a head. Default 100; more than 6,000 are never taken.
     pub max_headers: usize,
     /// Client: bytes of a refusal's body that are kept; the rest is not read. Default 4 KiB.
     pub max_refusal_body: usize,

@@ -1,13 +1,13 @@
 //! What a server accepts, and the answer that says so (RFC 6455 4.2.2).
 
 use super::fields::{ReservedHeader, check_free, guarded};
-use super::head::encode_response;
+use super::head::write_header;
 use super::origin::OriginPolicy;
 use super::rejection::Rejection;
 use super::request::Request;
 use super::subprotocol::Subprotocols;
 use crate::extension::{self, Codec, Extension, Offer, Rsv};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Policy {
     origin: OriginPolicy,
     subprotocols: Subprotocols,
     extensions: Vec<Arc<dyn Extension>>,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
 }
 
 impl Policy {
@@ -59,7 +59,7 @@ impl Policy {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ReservedHeader> {
         check_free(&name)?;
         let value = guarded(&name, value);
-        self.headers.append(name, value);
+        Arc::make_mut(&mut self.headers).append(name, value);
         Ok(self)
     }
 
@@ -67,24 +67,9 @@ impl Policy {
         self.origin.check(request)?;
         let subprotocol = self.subprotocols.select(request)?;
         let (answers, codecs) = self.negotiate(request.extensions());
-
-        let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        // Alone: some clients compare the whole value.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, own_value(request.accept_value())?);
-        if let Some(name) = &subprotocol {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, own_value(name)?);
-        }
-        if !answers.is_empty() {
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions_value(&answers)?);
-        }
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
-        }
-        Ok(Accepted { response, subprotocol, codecs })
+        let extensions = extensions_value(&answers)?;
+        let (accept, headers) = (request.accept_value(), self.headers.clone());
+        Ok(Accepted { accept, extensions, headers, subprotocol, codecs })
     }
 
     /// For each extension the first alternative that it can answer, in the client's order; never two that share a
@@ -113,8 +98,11 @@ impl Policy {
 /// The answer that accepts, and what was agreed.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The response: 101 with its headers, to which the caller may add.
-    pub response: Response<()>,
+    accept: [u8; 28],
+    /// The value of `Sec-WebSocket-Extensions`; empty where there are none.
+    extensions: String,
+    /// Those that the policy adds.
+    headers: Arc<HeaderMap>,
     /// The subprotocol to speak.
     pub subprotocol: Option<String>,
     /// The extensions in use, in the order of the answer.
@@ -124,25 +112,67 @@ pub struct Accepted {
 impl Accepted {
     /// The bytes to write. What came behind the request is the connection's first input: some clients send early.
     pub fn encode(&self) -> Vec<u8> {
-        encode_response(self.response.status(), self.response.headers())
+        let mut output = Vec::with_capacity(ANSWER_ROOM);
+        output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        for (name, value) in self.own_lines() {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                output.extend_from_slice(part);
+            }
+        }
+        for (name, value) in self.headers.iter() {
+            write_header(name, value, &mut output);
+        }
+        output.extend_from_slice(b"\r\n");
+        output
+    }
+
+    /// The response, for an HTTP server that writes it itself.
+    pub fn response(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        for (name, value) in self.own_lines() {
+            // Always: they are digits, tokens, or have the grammar of extensions.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+            {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        for (name, value) in self.headers.iter() {
+            response.headers_mut().append(name, value.clone());
+        }
+        response
+    }
+
+    /// The headers that make the handshake.
+    fn own_lines(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let subprotocol = self.subprotocol.as_deref().unwrap_or_default();
+        let lines = [
+            ("Upgrade", &b"websocket"[..]),
+            // Alone: some clients compare the whole value.
+            ("Connection", b"Upgrade"),
+            ("Sec-WebSocket-Accept", &self.accept),
+            ("Sec-WebSocket-Protocol", subprotocol.as_bytes()),
+            ("Sec-WebSocket-Extensions", self.extensions.as_bytes()),
+        ];
+        lines.into_iter().filter(|(_, value)| !value.is_empty())
     }
 }
 
-fn own_value(value: &str) -> Result<HeaderValue, Rejection> {
-    HeaderValue::from_str(value).map_err(|_| own_fault("the server made an answer that no header can carry"))
-}
+/// Room for an answer to which nothing much was added.
+const ANSWER_ROOM: usize = 256;
 
 /// What an extension answers comes from a user's code: only what follows the grammar leaves.
-fn extensions_value(answers: &[Offer]) -> Result<HeaderValue, Rejection> {
-    let list = extension::format(answers);
-    if extension::parse(&list).as_deref() != Ok(answers) {
-        return Err(own_fault("an extension of the server gave an answer that does not follow RFC 6455 9.1"));
+fn extensions_value(answers: &[Offer]) -> Result<String, Rejection> {
+    if answers.is_empty() {
+        return Ok(String::new());
     }
-    own_value(&list)
-}
-
-fn own_fault(cause: &'static str) -> Rejection {
-    Rejection::new(StatusCode::INTERNAL_SERVER_ERROR).body(cause)
+    let list = extension::format(answers);
+    if extension::parse(&list).as_deref() == Ok(answers) {
+        return Ok(list);
+    }
+    Err(Rejection::new(StatusCode::INTERNAL_SERVER_ERROR)
+        .body("an extension of the server gave an answer that does not follow RFC 6455 9.1"))
 }
 
 #[cfg(test)]

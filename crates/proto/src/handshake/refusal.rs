@@ -1,7 +1,7 @@
 //! The answer of a server that refused: its status, its headers and the beginning of its body.
 
 use super::error::HandshakeError;
-use super::fields::{Occurs, occurs};
+use super::fields::{Occurs, occurs, text, values};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
@@ -138,8 +138,8 @@ fn next_chunk(input: &mut BytesMut) -> Option<u64> {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
-    match occurs(headers, header::CONTENT_LENGTH) {
-        Occurs::Once(length) => length.to_str().ok()?.parse().ok(),
+    match occurs(values(headers, header::CONTENT_LENGTH)) {
+        Occurs::Once(length) => text(length)?.parse().ok(),
         Occurs::Never | Occurs::Repeatedly => None,
     }
 }

@@ -77,7 +77,7 @@ impl ServerHandshake {
             }
             _ => {}
         }
-        self.head.request(input)?.map(Request::check).transpose()
+        self.head.request(input)?.map(Request::read).transpose()
     }
 }
 

@@ -139,7 +139,7 @@ fn note_000_headers_with_their_answer() {
         &["Upgrade: WebSocket", "Sec-WebSocket-Key: T2a6wZlAwhgQNqruZ2YUyg=="],
     );
     let accepted = read(&request).unwrap().accept(&Policy::new()).unwrap();
-    assert_eq!(accepted.response.headers()["sec-websocket-accept"], "iBJKv/ALIW2DobfoA4dmr3JHBCY=");
+    assert_eq!(accepted.response().headers()["sec-websocket-accept"], "iBJKv/ALIW2DobfoA4dmr3JHBCY=");
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn note_002_handshake() {
         "Sec-WebSocket-Version: 13",
     ];
     let accepted = read(&head(&lines)).unwrap().accept(&Policy::new()).unwrap();
-    assert_eq!(accepted.response.headers()["sec-websocket-accept"], "fFBooB7FAkLlXgRSz0BT3v4hq5s=");
+    assert_eq!(accepted.response().headers()["sec-websocket-accept"], "fFBooB7FAkLlXgRSz0BT3v4hq5s=");
     // Its answer shows this header, which was an old draft's.
-    assert!(!accepted.response.headers().contains_key("sec-websocket-location"));
+    assert!(!accepted.response().headers().contains_key("sec-websocket-location"));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn note_003_handshake_with_subprotocols() {
 fn note_004_connection_is_a_list() {
     let request = altered(REQUEST, &["Connection"], &["Connection: keep-alive, Upgrade "]);
     let accepted = read(&request).unwrap().accept(&Policy::new()).unwrap();
-    assert_eq!(accepted.response.headers()["connection"], "Upgrade");
+    assert_eq!(accepted.response().headers()["connection"], "Upgrade");
 }
 
 /// Runs a client against a server under this policy.

@@ -65,9 +65,10 @@ impl Server {
                     .body("the HTTP server cannot hand the connection over; enable upgrades in it"),
             )
         })?;
+        let response = accepted.response();
         let setup = Setup { limits: self.limits.clone(), codecs: accepted.codecs, mask_keys: None };
         let agreed = Some((setup, accepted.subprotocol));
-        Ok((accepted.response, Upgrade { on_upgrade, agreed }))
+        Ok((response, Upgrade { on_upgrade, agreed }))
     }
 }
 

@@ -4,8 +4,21 @@ fn reader() -> HeadReader {
     HeadReader::new(1024, 8)
 }
 
+/// What a request's head says, once it is whole.
 fn request(head: &str) -> Result<Option<http::Request<()>>, HeadError> {
-    reader().request(&mut BytesMut::from(head))
+    let head = reader().request(&mut BytesMut::from(head))?;
+    head.map(|head| parsed(&head)).transpose()
+}
+
+fn parsed(head: &[u8]) -> Result<http::Request<()>, HeadError> {
+    let mut request = http::Request::new(());
+    *request.headers_mut() = request_headers(head);
+    parse_request(head, |said| {
+        *request.method_mut() = said.method.parse().unwrap();
+        (*request.uri_mut(), *request.version_mut()) = (said.target, said.version);
+        assert_eq!(said.lines.0.len(), request.headers().len());
+        request
+    })
 }
 
 fn response(head: &str) -> Result<Option<http::Response<()>>, HeadError> {
@@ -19,7 +32,7 @@ fn is_malformed<T>(result: &Result<T, HeadError>) -> bool {
 #[test]
 fn takes_exactly_the_head() {
     let mut input = BytesMut::from("GET / HTTP/1.1\r\nA: 1\r\nA: 2\r\n\r\nrest\r\n\r\n");
-    let request = reader().request(&mut input).unwrap().unwrap();
+    let request = parsed(&reader().request(&mut input).unwrap().unwrap()).unwrap();
     assert_eq!(request.method(), "GET");
     assert_eq!(request.headers().get_all("a").iter().collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(input, "rest\r\n\r\n");
@@ -53,7 +66,7 @@ fn at_most_max_bytes() {
     for (max, expected) in [(18, Ok(true)), (17, Err(HeadError::TooLarge(17)))] {
         let head = "GET / HTTP/1.1\r\n\r\n";
         let mut reader = HeadReader::new(max, 8);
-        assert_eq!(reader.request(&mut BytesMut::from(head)).map(|request| request.is_some()), expected);
+        assert_eq!(reader.request(&mut BytesMut::from(head)).map(|head| head.is_some()), expected);
     }
     let mut reader = HeadReader::new(18, 8);
     assert!(reader.request(&mut BytesMut::from("GET /aaaa HTTP/1.")).unwrap().is_none());
@@ -83,10 +96,16 @@ fn at_most_max_headers() {
 
 #[test]
 fn more_headers_than_a_map_can_hold_are_refused() {
-    let names = (0..40_000).fold(String::new(), |names, n| names + &format!("x{n}:\r\n"));
-    let mut input = BytesMut::from(format!("GET / HTTP/1.1\r\n{names}\r\n").as_str());
-    let error = HeadReader::new(usize::MAX, usize::MAX).request(&mut input).unwrap_err();
-    assert!(matches!(error, HeadError::TooManyHeaders(_)), "{error:?}");
+    let parsed = |lines: String| {
+        let mut input = BytesMut::from(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_str());
+        parsed(&HeadReader::new(usize::MAX, usize::MAX).request(&mut input).unwrap().unwrap())
+    };
+    let many = |count| parsed((0..count).fold(String::new(), |lines, n| lines + &format!("x{n}:\r\n")));
+    assert_eq!(many(LINES_MAX).unwrap().headers().len(), LINES_MAX);
+    assert_eq!(many(LINES_MAX + 1).unwrap_err(), HeadError::TooManyHeaders(LINES_MAX));
+    let long = |len| parsed(format!("{}:\r\n", "x".repeat(len)));
+    assert_eq!(long(NAME_MAX).unwrap().headers().len(), 1);
+    assert!(is_malformed(&long(NAME_MAX + 1)));
 }
 
 #[test]

@@ -1,11 +1,14 @@
 use super::*;
 use crate::extension::NegotiationError;
+use crate::handshake::head::encode_response;
 use crate::handshake::tests::{fake, request_with};
+use http::header;
 
 fn agreed(policy: &Policy, offers: &str) -> (Option<String>, Vec<Rsv>) {
     let request = request_with(&[&format!("Sec-WebSocket-Extensions: {offers}")]);
     let accepted = request.accept(policy).unwrap();
-    let header = accepted.response.headers().get("sec-websocket-extensions");
+    let response = accepted.response();
+    let header = response.headers().get("sec-websocket-extensions");
     let header = header.map(|value| value.to_str().unwrap().to_owned());
     (header, accepted.codecs.iter().map(|codec| codec.rsv).collect())
 }
@@ -21,6 +24,23 @@ fn the_answer_is_101_with_nothing_that_was_not_asked_for() {
          Connection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
     );
+}
+
+#[test]
+fn an_http_server_answers_the_same() {
+    let subprotocols = Subprotocols::server_order(["b"]).unwrap();
+    let policy = Policy::new().subprotocols(subprotocols).extension(fake("x", Rsv::RSV1, "x; a=1"));
+    let policy = policy.header(header::SERVER, HeaderValue::from_static("s")).unwrap();
+    for lines in [
+        &["Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Extensions: x; a=1"][..],
+        &["Sec-WebSocket-Protocol: a, b"],
+        &[],
+    ] {
+        let accepted = request_with(lines).accept(&policy).unwrap();
+        let response = accepted.response();
+        assert_eq!(encode_response(response.status(), response.headers()), accepted.encode());
+        assert_eq!(response.headers().len(), 4 + lines.len());
+    }
 }
 
 #[test]

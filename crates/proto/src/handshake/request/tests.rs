@@ -256,7 +256,7 @@ fn a_request_of_an_http_server_meets_the_same_checks() {
     let request =
         Request::from_http(&build().header("sec-websocket-key", key).body("unread").unwrap()).unwrap();
     assert_eq!((request.path(), request.query(), request.host()), ("/a", Some("b"), "example.com"));
-    assert_eq!(request.accept_value(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert_eq!(request.accept_value(), *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 
     let status = |request: http::request::Builder| {
         Request::from_http(&request.body(()).unwrap()).unwrap_err().status()

@@ -8,7 +8,8 @@ const OFFER: &[&str] = &["Sec-WebSocket-Protocol: token.c2VjcmV0, b", "Sec-WebSo
 fn chosen(subprotocols: Subprotocols, lines: &[&str]) -> Result<Option<String>, u16> {
     let accepted = request_with(lines).accept(&Policy::new().subprotocols(subprotocols));
     let accepted = accepted.map_err(|rejection| rejection.status().as_u16())?;
-    let header = accepted.response.headers().get("sec-websocket-protocol");
+    let response = accepted.response();
+    let header = response.headers().get("sec-websocket-protocol");
     assert_eq!(header.map(|value| value.to_str().unwrap().to_owned()), accepted.subprotocol);
     Ok(accepted.subprotocol)
 }
