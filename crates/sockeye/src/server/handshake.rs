@@ -1,7 +1,7 @@
 //! A request that was read and waits for its answer.
 
 use super::Server;
-use crate::timer;
+use crate::timer::{self, Timer};
 use crate::websocket::{Parts, WebSocket};
 use bytes::BytesMut;
 use sockeye_proto::connection::Setup;
@@ -107,8 +107,8 @@ pub(super) async fn read_behind<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Err(rejection) => break rejection,
         }
-        if input.is_empty() {
-            input.reserve(FIRST_READ);
+        if input.capacity() == 0 {
+            input = BytesMut::with_capacity(FIRST_READ);
         }
         match within(deadline, unless(interrupt.as_mut(), io.read_buf(&mut input))).await {
             Ok(Ok(Ok(0))) => return Err(AcceptError::Eof),
@@ -146,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
 
     /// Answers as the server is configured: accepts, or refuses what the configuration does not allow.
     pub async fn accept(self) -> Result<WebSocket<S>, AcceptError> {
-        self.complete().await.0
+        self.complete().await.0.map(WebSocket::new)
     }
 
     /// Answers as `server` is configured, instead of the one that read the request; so a program chooses by the
@@ -176,35 +176,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
         self
     }
 
-    /// Like [`accept`](Self::accept), and hands out the request.
-    pub(super) async fn complete(self) -> (Result<WebSocket<S>, AcceptError>, Request) {
+    /// Like [`accept`](Self::accept): what the connection is made of, and the request.
+    pub(super) async fn complete(self) -> (Result<Parts<S>, AcceptError>, Request) {
         let Self { mut io, server, request, rest, deadline } = self;
-        let accepted = match request.accept(&server.policy) {
-            Ok(accepted) => accepted,
-            Err(rejection) => return (Err(refuse(io, rejection, deadline).await), request),
+        let answer = request.accept(&server.policy).map(|accepted| {
+            let answer = accepted.encode();
+            let setup = Setup { limits: server.limits, codecs: accepted.codecs, mask_keys: None };
+            (answer, setup, accepted.subprotocol)
+        });
+        let opened = match answer {
+            Ok((answer, setup, subprotocol)) => {
+                let written = write(&mut io, &answer, deadline).await;
+                written.map(|()| Parts { io, setup, rest, subprotocol })
+            }
+            Err(rejection) => Err(refuse(io, rejection, deadline).await),
         };
-        if let Err(error) = write(&mut io, &accepted.encode(), deadline).await {
-            return (Err(error), request);
-        }
-        let setup = Setup { limits: server.limits, codecs: accepted.codecs, mask_keys: None };
-        let subprotocol = accepted.subprotocol;
-        (Ok(WebSocket::new(Parts { io, setup, rest, subprotocol })), request)
+        (opened, request)
     }
 }
 
-/// Writes the refusal and ends the connection; the answer is the error that says so.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+/// Writes the refusal and ends the connection; the answer is the error that says so. On the heap: every handshake
+/// would have room for it.
+fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     rejection: Rejection,
     deadline: Instant,
-) -> AcceptError {
-    // A request that came too late is answered all the same, in a moment more.
-    let deadline = deadline.max(timer::now() + LINGER);
-    if let Err(error) = write(&mut io, &rejection.encode(), deadline).await {
-        return error;
-    }
-    linger(&mut io).await;
-    AcceptError::Rejected(rejection)
+) -> Pin<Box<impl Future<Output = AcceptError>>> {
+    Box::pin(async move {
+        // A request that came too late is answered all the same, in a moment more.
+        let deadline = deadline.max(timer::now() + LINGER);
+        if let Err(error) = write(&mut io, &rejection.encode(), deadline).await {
+            return error;
+        }
+        linger(&mut io).await;
+        AcceptError::Rejected(rejection)
+    })
 }
 
 /// Ends the writing side and reads what still comes, for a moment: with bytes unread, the end of the connection would
@@ -236,5 +242,11 @@ async fn write<S: AsyncWrite + Unpin>(
 pub(crate) struct Elapsed;
 
 pub(crate) async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-    tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| Elapsed)
+    // Nearly always it is there at once, and no timer is set.
+    let (mut work, mut timer) = (pin!(work), Timer::default());
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => timer.poll(Some(deadline), cx).map(|()| Err(Elapsed)),
+    })
+    .await
 }

@@ -117,7 +117,11 @@ impl Server {
         io: S,
     ) -> Result<WebSocket<S>, AcceptError> {
         // On the heap while it lasts: the caller's task would have room for its state as long as the connection lives.
-        Box::pin(async { self.handshake(io).await?.accept().await }).await
+        let opened = Box::pin(async {
+            let handshake = self.handshake(io).await?;
+            handshake.complete().await.0
+        });
+        opened.await.map(WebSocket::new)
     }
 
     /// Reads the request; the caller looks at it, then [accepts](Handshake::accept) or

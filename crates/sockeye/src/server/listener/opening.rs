@@ -77,7 +77,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Site<S> {
             }
         };
         match handshake.with(&self.services[service].server).complete().await {
-            (Ok(ws), request) => Outcome::Opened(Box::new(Opened { ws, request, service })),
+            (Ok(parts), request) => {
+                let ws = WebSocket::new(parts);
+                Outcome::Opened(Box::new(Opened { ws, request, service }))
+            }
             (Err(error), request) => self.tell(Some(&request), &error),
         }
     }
