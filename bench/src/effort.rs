@@ -43,7 +43,7 @@ pub const QUICK: Effort = Effort {
     extent: Extent::Some,
     rounds: 5,
     few_rounds: 3,
-    span: span(100, 300),
+    span: span(60, 240),
     connections: 500,
     counted: 1000,
 };

@@ -15,6 +15,9 @@ const PICTURES: (&str, &str) = ("](results/", "](bench/results/");
 /// What README says where nothing was measured yet.
 const NOTHING: &str = "Nothing was measured yet.\n";
 
+/// What it says behind the section.
+const MORE: &str = "\nMemory, fan-out, handshakes, compression, clients and what is aimed at: [every result](bench/RESULTS.md).\n";
+
 /// Writes that part anew.
 pub fn refresh(readme: &Path, results: &str) -> io::Result<()> {
     let text = fs::read_to_string(readme)?;
@@ -30,11 +33,11 @@ fn parts(readme: &str) -> Option<(&str, &str, &str)> {
     Some((before, part, behind))
 }
 
-/// The section without its title and its details.
+/// The section without its title, notes and details.
 fn shown(results: Option<&str>) -> String {
     let section = results.and_then(|text| text.split_once(SECTION)).map(|(_, section)| section);
-    let section = section.and_then(|section| section.split("\n<details>").next());
-    section.map_or(NOTHING.into(), |section| section.trim_start().replace(PICTURES.0, PICTURES.1))
+    let section = section.and_then(|section| section.split("\n<details>").next()?.split("\n**").next());
+    section.map_or(NOTHING.into(), |section| section.trim_start().replace(PICTURES.0, PICTURES.1) + MORE)
 }
 
 #[cfg(test)]
@@ -54,8 +57,9 @@ mod tests {
 
     #[test]
     fn the_section_is_shown_with_the_way_to_its_picture() {
-        let results = "# Results\n\n## Echo\n\nAbout.\n\n![Echo](results/echo.svg)\n\n| a |\n|---|\n\n<details>more</details>\n";
-        assert_eq!(shown(Some(results)), "About.\n\n![Echo](bench/results/echo.svg)\n\n| a |\n|---|\n");
+        let results = "# Results\n\n## Echo\n\nAbout.\n\n![Echo](results/echo.svg)\n\n| a |\n|---|\n\n**Row.** Note.\n\n<details>more</details>\n";
+        let expected = "About.\n\n![Echo](bench/results/echo.svg)\n\n| a |\n|---|\n";
+        assert_eq!(shown(Some(results)), expected.to_owned() + MORE);
         assert_eq!(shown(None), NOTHING);
         assert_eq!(parts(&format!("a\n{BEGIN}b\n{END}c\n")), Some(("a\n", "b\n", "c\n")));
         assert_eq!(parts("a"), None);

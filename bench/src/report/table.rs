@@ -97,12 +97,16 @@ impl Compared<'_> {
             Target::NoMore => format!("<= {}", Unit::Ratio.show(1.0)),
             Target::LessThan(whom, _) => format!("less than {whom}"),
         };
-        let is_met = match self.median(OURS).map(|median| self.is_met(target, median)) {
-            Some(true) => "yes",
-            Some(false) => "**no**",
-            None => "not measured",
+        let is_met = match self.median(OURS).map(|median| (median, self.is_met(target, median))) {
+            Some((_, true)) => "yes".into(),
+            // Where both would look the same.
+            Some((median, _)) if shown.ends_with(&self.unit().show(median)) => {
+                format!("**no** ({median:.4})")
+            }
+            Some(_) => "**no**".into(),
+            None => "not measured".into(),
         };
-        [shown, is_met.into()]
+        [shown, is_met]
     }
 
     fn is_met(&self, target: Target, median: f64) -> bool {

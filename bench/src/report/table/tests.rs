@@ -40,6 +40,15 @@ fn details_say_who_is_ahead() {
 }
 
 #[test]
+fn a_target_that_is_missed_by_little_says_by_how_much() {
+    let is_met = |ours: f64| {
+        let servers = vec![series("floor", [1000.0; 3], 1.0), series("sockeye", [ours; 3], 1.0)];
+        with(&Measured { servers, ..Measured::default() }, |row| row.target()[1].clone())
+    };
+    assert_eq!([1050.0, 1053.0, 1070.0].map(is_met), ["yes", "**no** (1.0530)", "**no**"]);
+}
+
+#[test]
 fn a_target_of_several_figures_is_met_by_each() {
     let rows = rows::all();
     let row = rows.iter().find(|row| row.id == "memory").expect("a row of memory");
