@@ -1,7 +1,8 @@
 //! The opening handshake of the load's connections, as short as RFC 6455 4.1 allows.
 
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 /// How a connection to a server begins.
@@ -22,6 +23,9 @@ const HEAD_MAX: usize = 16 << 10;
 /// Handshakes under way at once; listeners have room for as many.
 const BATCH: usize = 64;
 
+/// Connections from one address, at most: a search for a free port takes long where half of them are in use.
+const FROM_ADDRESS: usize = 8000;
+
 /// Connects, and returns the socket and what came behind the answer's head.
 pub fn open(address: SocketAddr, opening: Opening<'_>) -> io::Result<(TcpStream, Vec<u8>)> {
     let mut socket = begin(address, opening)?;
@@ -38,7 +42,9 @@ pub fn open_many(
     let mut opened = Vec::new();
     while opened.len() < connections {
         let batch = BATCH.min(connections - opened.len());
-        let begun = (0..batch).map(|_| begin(address, opening)).collect::<io::Result<Vec<_>>>()?;
+        let numbers = opened.len()..opened.len() + batch;
+        let begun = numbers.map(|number| begin_from(source(number), address, opening));
+        let begun = begun.collect::<io::Result<Vec<_>>>()?;
         for mut socket in begun {
             let rest = if opening == Opening::None { Vec::new() } else { end(&mut socket)? };
             opened.push((socket, rest));
@@ -49,7 +55,21 @@ pub fn open_many(
 
 /// Connects, and sends the request.
 pub fn begin(address: SocketAddr, opening: Opening<'_>) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect(address)?;
+    begin_from(source(0), address, opening)
+}
+
+/// The address on this machine that a connection comes from.
+fn source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + (number / FROM_ADDRESS) as u32)
+}
+
+fn begin_from(source: Ipv4Addr, address: SocketAddr, opening: Opening<'_>) -> io::Result<TcpStream> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if source != Ipv4Addr::LOCALHOST {
+        net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+    }
+    net::connect(&socket, &address)?;
+    let mut socket = TcpStream::from(socket);
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     if let Opening::WebSocket { path, lines } = opening {

@@ -50,7 +50,7 @@ impl Work for Counted {
 
     fn takes(&self, _: Effort) -> Duration {
         // Twice; most of it goes by until valgrind has begun.
-        Duration::from_secs(3)
+        Duration::from_secs(5)
     }
 
     fn needs(&self) -> &'static [&'static str] {
