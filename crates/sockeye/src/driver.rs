@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use sockeye_proto::connection::{Delivery, Refusal};
 use sockeye_proto::{CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Outbound};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// The reading side of a connection: it owns the inbound half, the timer and what was read but not parsed.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl<T: Transport> Driver<T> {
         while self.closed.is_none() {
             let event = match self.parse() {
                 Some(event) => event,
-                None => match self.poll_progress(cx) {
+                None => match self.poll_progress(cx, Inbound::poll_event) {
                     Poll::Ready(Some(event)) => event,
                     Poll::Ready(None) => continue,
                     Poll::Pending => return Poll::Pending,
@@ -133,8 +134,13 @@ impl<T: Transport> Driver<T> {
         Some(message)
     }
 
-    /// Nothing is left to parse: writes, reads, and looks at the clock.
-    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// Nothing is left to parse: writes, reads and parses what that brings, and looks at the clock.
+    #[inline]
+    fn poll_progress<E>(
+        &mut self,
+        cx: &mut Context<'_>,
+        parse: impl FnOnce(&mut Inbound, &mut BytesMut) -> Option<E>,
+    ) -> Poll<Option<E>> {
         if self.elsewhere.is_some() {
             self.poll_elsewhere(cx);
         } else {
@@ -150,11 +156,10 @@ impl<T: Transport> Driver<T> {
             self.handle_timeout(cx);
             return Poll::Ready(None);
         }
-        if let Poll::Ready(event) = self.poll_read(cx) {
+        if let Poll::Ready(event) = self.poll_read(cx, parse) {
             return Poll::Ready(event);
         }
-        let deadline =
-            [self.inbound.poll_timeout(), self.transport.write_deadline()].into_iter().flatten().min();
+        let deadline = earlier(self.inbound.poll_timeout(), self.transport.write_deadline());
         if self.timer.poll(deadline, cx).is_pending() {
             return Poll::Pending;
         }
@@ -162,8 +167,13 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(None)
     }
 
-    /// Reads once, and parses the first event of it.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// Reads once, and parses what comes first in it.
+    #[inline]
+    fn poll_read<E>(
+        &mut self,
+        cx: &mut Context<'_>,
+        parse: impl FnOnce(&mut Inbound, &mut BytesMut) -> Option<E>,
+    ) -> Poll<Option<E>> {
         // In the middle of a payload nothing is left unparsed.
         if let Some(mut room) = self.inbound.direct() {
             let read = std::task::ready!(self.transport.poll_read(&mut room, cx));
@@ -176,7 +186,7 @@ impl<T: Transport> Driver<T> {
             return Poll::Pending;
         };
         self.handle_read(read);
-        let event = self.inbound.poll_event(&mut block.bytes);
+        let event = parse(&mut self.inbound, &mut block.bytes);
         block::return_read(block, &mut self.rest, Because::MayParseOn);
         Poll::Ready(event)
     }
@@ -294,6 +304,13 @@ impl<T: Transport> Driver<T> {
     }
 }
 
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// What users receive.
 impl<T: Transport> Driver<T> {
     /// The next whole message; `None` once the connection has ended cleanly.
@@ -302,6 +319,13 @@ impl<T: Transport> Driver<T> {
         loop {
             // Most of what is here is messages: the short way to them.
             if let Some(message) = self.parse_message() {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            // So is what comes next, where nothing else is under way.
+            if self.rest.is_empty() && self.inbound.is_between_messages() {
+                let next = std::task::ready!(self.poll_progress(cx, Inbound::poll_message));
+                let Some(message) = next else { continue };
+                self.span.message(&message);
                 return Poll::Ready(Ok(Some(message)));
             }
             match std::task::ready!(self.poll_event(cx)) {

@@ -218,7 +218,11 @@ impl Inbound {
         if let Some(closing) = &self.closing {
             return closing.deadline;
         }
-        [self.keep_alive_due(), self.message_due(), self.idle_due()].into_iter().flatten().min()
+        let due = self.keep_alive_due();
+        if self.assembly.is_none() && self.clocks.is_none() && self.frames.remaining() == 0 {
+            return due; // nearly always: no message is in progress, and nobody counts the time between them
+        }
+        [due, self.message_due(), self.idle_due()].into_iter().flatten().min()
     }
 
     /// Whether a deadline had passed already when the last bytes came. A driver asks this before it reads on, or a peer

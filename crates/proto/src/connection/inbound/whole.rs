@@ -29,9 +29,10 @@ impl Inbound {
         Some(message)
     }
 
-    /// Whether the next byte begins a message of which everything is as it stands on the wire.
+    /// Whether the next byte begins a message of which everything is as it stands on the wire: else
+    /// [`poll_message`](Self::poll_message) finds none.
     #[inline]
-    fn is_between_messages(&self) -> bool {
+    pub fn is_between_messages(&self) -> bool {
         self.closing.is_none()
             && self.assembly.is_none()
             && self.extensions.is_none()
