@@ -9,7 +9,7 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-/// Payloads below this many bytes are masked without a call.
+/// Payloads up to this many bytes are masked without a call.
 const SHORT: usize = 64;
 
 /// Masks or unmasks `bytes`, and returns the key as the byte after them needs it, so that a payload can be
@@ -27,7 +27,7 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 
 #[inline]
 const fn is_short(len: usize) -> bool {
-    len < SHORT
+    len <= SHORT
 }
 
 /// The key for the byte that stands `len` bytes further.
@@ -48,7 +48,7 @@ fn long(bytes: &mut [u8], key: [u8; 4]) {
     by_blocks(bytes, key);
 }
 
-/// Eight bytes at a time.
+/// Eight bytes at a time, then four, then what is left.
 #[inline]
 fn by_words(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001; // the key twice
@@ -56,8 +56,12 @@ fn by_words(bytes: &mut [u8], key: [u8; 4]) {
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
-        *byte ^= key;
+    let (half, rest) = rest.as_chunks_mut::<4>();
+    for half in half {
+        *half = (u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key; // three at the most
     }
 }
 

@@ -80,7 +80,7 @@ fn rfc_6455_5_7() {
 }
 
 #[test]
-fn payloads_below_64_bytes_are_masked_without_a_call() {
-    assert!(is_short(0) && is_short(63));
-    assert!(!is_short(64) && !is_short(1000));
+fn payloads_up_to_64_bytes_are_masked_without_a_call() {
+    assert!(is_short(0) && is_short(64));
+    assert!(!is_short(65) && !is_short(1000));
 }
