@@ -9,7 +9,10 @@ use crate::trace::ConnectionSpan;
 use crate::transport::{MustFlush, Outlet, Transport};
 use bytes::BytesMut;
 use sockeye_proto::connection::{Delivery, Refusal};
-use sockeye_proto::{CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Outbound};
+use sockeye_proto::{
+    Cause, CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Outbound,
+};
+use std::io::ErrorKind;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -281,11 +284,14 @@ impl<T: Transport> Driver<T> {
     fn handle_closed(&mut self, closed: Box<Closed>, cx: &mut Context<'_>) {
         self.rest.clear();
         self.span.closed(&closed);
+        let is_reset = closed.cause == Cause::Transport(ErrorKind::ConnectionReset); // both ways at once
         self.closed = Some(closed);
         self.elsewhere = None;
         self.transport.outlet(cx, |outlet, cx| {
-            outlet.outbound.handle_transport_error(); // nothing that still waits can leave
-            let _ = outlet.poll_shutdown(cx);
+            outlet.outbound.handle_closed(); // nothing that still waits can leave
+            if !is_reset {
+                let _ = outlet.poll_shutdown(cx);
+            }
         });
         self.transport.wake_writer();
     }

@@ -85,7 +85,7 @@ impl Connection {
             self.exchange(now);
         }
         if let Some(Event::Closed(_)) = &event {
-            self.outbound.handle_transport_error(); // nothing that still waits can leave
+            self.outbound.handle_closed(); // nothing that still waits can leave
         }
         event
     }

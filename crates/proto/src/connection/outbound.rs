@@ -237,10 +237,15 @@ impl Outbound {
 
     /// The transport cannot be written to any more: what waits is dropped.
     pub fn handle_transport_error(&mut self) {
+        self.handle_closed();
+        self.notify(Notice::Broken);
+    }
+
+    /// The connection has ended: what waits is dropped, and nobody is left to be told.
+    pub fn handle_closed(&mut self) {
         self.queue = None;
         self.open = None;
         self.phase = Phase::Broken;
-        self.notify(Notice::Broken);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
