@@ -30,11 +30,11 @@ const fn is_short(len: usize) -> bool {
     len <= SHORT
 }
 
-/// The key for the byte that stands `len` bytes further.
+/// The key for the byte that stands `len` bytes further. As a number: an array is turned by a loop.
 #[inline]
-fn rotate(mut key: [u8; 4], len: usize) -> [u8; 4] {
-    key.rotate_left(len % 4);
-    key
+fn rotate(key: [u8; 4], len: usize) -> [u8; 4] {
+    let bits = 8 * (len % 4) as u32;
+    u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }
 
 fn long(bytes: &mut [u8], key: [u8; 4]) {
