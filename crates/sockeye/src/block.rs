@@ -94,6 +94,14 @@ impl Drop for Rest {
 }
 
 impl Block {
+    /// One of the thread's blocks, with nothing in it.
+    #[inline]
+    #[expect(clippy::unnecessary_box_returns, reason = "a block goes from hand to hand as a pointer")]
+    fn of_thread() -> Box<Self> {
+        READ.with_borrow_mut(Vec::pop)
+            .unwrap_or_else(|| Box::new(Self { home: Some(LENT.with(Arc::clone)), ..Self::default() }))
+    }
+
     fn is_threads(&self) -> bool {
         self.home.is_some()
     }
@@ -116,8 +124,10 @@ impl Block {
     }
 
     /// Puts one of the thread's blocks into its store.
-    fn store(self: Box<Self>) {
+    #[inline]
+    fn store(mut self: Box<Self>) {
         if self.is_threads() {
+            self.bytes.clear();
             // At its end a thread has no store any more.
             let _ = READ.try_with(|blocks| {
                 let mut blocks = blocks.borrow_mut();
@@ -134,12 +144,11 @@ impl Block {
 #[expect(clippy::unnecessary_box_returns, reason = "a block goes from hand to hand as a pointer")]
 pub(crate) fn take_read(rest: &mut Rest) -> Box<Block> {
     let mut block = match rest.take() {
+        None => Block::of_thread(),
         Some(block) if block.is_threads() => block,
-        rest => {
-            let mut block = READ.with_borrow_mut(Vec::pop).unwrap_or_default();
-            block.home.get_or_insert_with(|| LENT.with(Arc::clone));
-            block.bytes.clear();
-            block.bytes.extend_from_slice(rest.as_deref().map_or(&[], |rest| &rest.bytes));
+        Some(rest) => {
+            let mut block = Block::of_thread();
+            block.bytes.extend_from_slice(&rest.bytes);
             block
         }
     };

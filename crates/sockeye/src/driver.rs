@@ -91,6 +91,7 @@ impl<T: Transport> Driver<T> {
     /// nothing more to parse, so that the answers to one read leave in one write.
     ///
     /// Cancel-safe: everything that was read is in `self` whenever this is pending.
+    #[inline(never)] // out of the short way of messages
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
             let event = match self.parse() {
@@ -194,6 +195,7 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(event)
     }
 
+    #[inline]
     fn handle_read(&mut self, read: std::io::Result<usize>) {
         match read {
             Ok(0) => self.inbound.handle_eof(),
@@ -203,6 +205,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Carries the outbound half's notices to the inbound half. Whether there were any.
+    #[inline]
     fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         while let Some(notice) = self.transport.poll_notice(cx) {

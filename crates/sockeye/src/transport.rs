@@ -73,11 +73,14 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 
     /// Queues something, in a buffer of the thread's.
     pub(crate) fn queue<R>(&mut self, work: impl FnOnce(&mut Outbound) -> R) -> R {
-        if !self.outbound.has_buffer() {
+        let had_buffer = self.outbound.has_buffer();
+        if !had_buffer {
             self.outbound.lend_buffer(block::take_write());
         }
         let result = work(&mut self.outbound);
-        self.reclaim(); // where nothing was queued
+        if !had_buffer {
+            self.reclaim(); // where nothing was queued
+        }
         result
     }
 

@@ -113,6 +113,7 @@ impl Inbound {
     }
 
     /// `len` bytes were read, into the lent buffer or through [`direct`](Self::direct).
+    #[inline]
     pub fn handle_read(&mut self, len: usize, now: Instant) {
         self.bytes += len as u64;
         self.heard = now;
@@ -165,7 +166,12 @@ impl Inbound {
     /// Where the next bytes of a long payload may be read to without a detour: the room behind what has come of the
     /// message, in a buffer that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
+    #[inline]
     pub fn direct(&mut self) -> Option<Room<'_>> {
+        if self.assembly.is_none() { None } else { self.room() }
+    }
+
+    fn room(&mut self) -> Option<Room<'_>> {
         let missing = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
         let most = self.most_held();
         // Neither a control frame has as much nor a message that is delivered in pieces holds as much.
@@ -211,6 +217,7 @@ impl Inbound {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.done {
             return None;
@@ -347,6 +354,7 @@ impl Inbound {
         self.clocks.as_ref()?.message.checked_add(self.limits.timing.idle?)
     }
 
+    #[inline]
     fn keep_alive_due(&self) -> Option<Instant> {
         match self.limits.timing.keep_alive {
             KeepAlive::Ping { after, timeout } if !after.is_zero() => match self.awaited() {

@@ -203,6 +203,7 @@ impl Outbound {
     }
 
     /// What the inbound half has to be told.
+    #[inline]
     pub fn poll_notice(&mut self) -> Option<Notice> {
         let notices = self.notices.as_mut()?;
         let notice = notices.pop_front();
@@ -224,6 +225,7 @@ impl Outbound {
     }
 
     /// The transport has taken everything and holds nothing back.
+    #[inline]
     pub fn handle_flushed(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.blocked_since = None;
