@@ -163,16 +163,18 @@ pub(crate) fn take_read(rest: &mut Rest) -> Box<Block> {
 
 /// Gives the block back. What was not parsed stays in it, or moves into a buffer of its size.
 #[inline]
-pub(crate) fn return_read(mut block: Box<Block>, rest: &mut Rest, because: Because) {
-    if block.bytes.is_empty() {
-        return block.store();
-    }
+pub(crate) fn return_read(block: Box<Block>, rest: &mut Rest, because: Because) {
+    if block.bytes.is_empty() { block.store() } else { *rest = keep(block, because) }
+}
+
+#[inline(never)] // most reads bring whole messages
+fn keep(mut block: Box<Block>, because: Because) -> Rest {
     if block.bytes.len() >= KEEP_MIN || because == Because::MayParseOn && block.lend() {
-        rest.0 = Some(block);
-        return;
+        return Rest(Some(block));
     }
-    *rest = Rest::new(BytesMut::from(&block.bytes[..]));
+    let rest = Rest::new(BytesMut::from(&block.bytes[..]));
     block.store();
+    rest
 }
 
 /// A buffer to join small frames in.

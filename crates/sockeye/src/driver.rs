@@ -10,7 +10,7 @@ use crate::transport::{MustFlush, Outlet, Transport};
 use bytes::BytesMut;
 use sockeye_proto::connection::{Delivery, Refusal};
 use sockeye_proto::{
-    Cause, CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Outbound,
+    Cause, CloseCode, CloseFrame, Closed, Event, Inbound, Kind, Message, MessagePiece, Notice, Outbound,
 };
 use std::io::ErrorKind;
 use std::task::{Context, Poll};
@@ -207,12 +207,20 @@ impl<T: Transport> Driver<T> {
     /// Carries the outbound half's notices to the inbound half. Whether there were any.
     #[inline]
     fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut any = false;
-        while let Some(notice) = self.transport.poll_notice(cx) {
-            self.inbound.handle_notice(notice, timer::now());
-            any = true;
+        match self.transport.poll_notice(cx) {
+            Some(notice) => self.handle_notices(notice, cx),
+            None => return false,
         }
-        any
+        true
+    }
+
+    #[inline(never)] // seldom, and too long to stand in every poll
+    fn handle_notices(&mut self, first: Notice, cx: &mut Context<'_>) {
+        let mut next = Some(first);
+        while let Some(notice) = next {
+            self.inbound.handle_notice(notice, timer::now());
+            next = self.transport.poll_notice(cx);
+        }
     }
 
     fn handle_timeout(&mut self, cx: &mut Context<'_>) {
