@@ -117,12 +117,27 @@ impl FrameDecoder {
         self.remaining
     }
 
+    /// Whether a frame's header has been read, and not all that belongs to it.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Unmasks payload bytes of the open data frame that were read elsewhere, at most [`remaining`](Self::remaining)
     /// of them. Returns whether the frame ends with them.
     pub fn take_direct(&mut self, payload: &mut [u8]) -> bool {
         self.key = mask(payload, self.key);
         self.skip(payload.len());
         self.open.is_none()
+    }
+
+    /// Goes past the next `len` payload bytes of the open frame, at most [`remaining`](Self::remaining) of them. Returns
+    /// the key that unmasks them.
+    pub(crate) fn pass(&mut self, len: usize) -> [u8; 4] {
+        let key = self.key;
+        self.key.rotate_left(len % 4);
+        self.skip(len);
+        key
     }
 
     fn skip(&mut self, len: usize) {

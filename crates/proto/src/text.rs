@@ -1,5 +1,6 @@
 //! Text that was checked once: the one place that turns checked bytes into `str`.
 
+use crate::mask::append;
 use crate::payload::Payload;
 use crate::utf8::{Utf8Error, Validator};
 use bytes::buf::{Limit, UninitSlice};
@@ -138,10 +139,10 @@ impl MessageBuffer {
         &self.bytes
     }
 
-    /// Appends bytes, not yet checked. The buffer grows by doubling, but never beyond `most` bytes for that.
-    pub(crate) fn extend(&mut self, bytes: &[u8], most: usize) {
-        self.reserve(bytes.len(), most);
-        self.bytes.extend_from_slice(bytes);
+    /// Appends bytes, unmasked and not yet checked. The buffer grows by doubling, but never beyond `most` bytes for that.
+    pub(crate) fn extend(&mut self, masked: &[u8], key: [u8; 4], most: usize) {
+        self.reserve(masked.len(), most);
+        append(&mut self.bytes, masked, key);
     }
 
     /// The room behind the bytes, `len` of them, to be filled from elsewhere.

@@ -3,11 +3,14 @@
 //! Short payloads, most of the world's traffic, stay on an inlined word loop. Long ones go to the widest kernel
 //! that the processor has. Every kernel is held against a naive oracle at every alignment and length.
 
+mod append;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use append::append;
 
 /// Payloads up to this many bytes are masked without a call.
 const SHORT: usize = 64;

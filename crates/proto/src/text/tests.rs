@@ -2,7 +2,7 @@ use super::*;
 
 fn buffer(bytes: &[u8]) -> MessageBuffer {
     let mut buffer = MessageBuffer::default();
-    buffer.extend(bytes, 1 << 20);
+    buffer.extend(bytes, [0; 4], 1 << 20);
     buffer
 }
 
@@ -43,7 +43,7 @@ fn only_bytes_that_were_checked_become_text() {
 
     let mut partly = buffer(b"abc");
     partly.check().unwrap();
-    partly.extend(b"def", 1 << 20);
+    partly.extend(b"def", [0; 4], 1 << 20);
     assert_eq!(partly.into_text(), Err(Utf8Error { valid_up_to: 3 }));
 
     let mut accepted = buffer(b"\xff");
@@ -61,7 +61,7 @@ fn fresh_bytes_are_those_since_the_last_check() {
     assert_eq!(buffer.fresh_mut(), b"ab");
     buffer.check().unwrap();
     assert_eq!(buffer.fresh_mut(), b"");
-    buffer.extend(b"cd", 1 << 20);
+    buffer.extend(b"cd", [0; 4], 1 << 20);
     assert_eq!(buffer.fresh_mut(), b"cd");
     buffer.accept();
     assert_eq!(buffer.fresh_mut(), b"");
@@ -73,7 +73,7 @@ fn the_buffer_doubles_but_not_beyond_the_most() {
     let mut buffer = MessageBuffer::default();
     let mut capacities = vec![];
     for _ in 0..1000 {
-        buffer.extend(&[1; 10], 9000);
+        buffer.extend(&[1; 10], [0; 4], 9000);
         capacities.push(buffer.capacity());
     }
     capacities.dedup();
@@ -87,8 +87,8 @@ fn the_buffer_doubles_but_not_beyond_the_most() {
 fn a_buffer_that_is_just_large_enough_stays() {
     let mut buffer = MessageBuffer::default();
     buffer.spare(100, 1 << 20);
-    buffer.extend(&[1; 60], 1 << 20);
-    buffer.extend(&[1; 40], 1 << 20);
+    buffer.extend(&[1; 60], [0; 4], 1 << 20);
+    buffer.extend(&[1; 40], [0; 4], 1 << 20);
     assert_eq!(buffer.capacity(), 100);
 }
 
@@ -108,7 +108,7 @@ fn a_loose_buffer_is_exchanged_for_a_tight_one() {
     let capacity = |len: usize| {
         let mut buffer = MessageBuffer::default();
         buffer.spare(1000, 1 << 20);
-        buffer.extend(&vec![1; len], 1 << 20);
+        buffer.extend(&vec![1; len], [0; 4], 1 << 20);
         Bytes::from(buffer.into_payload()).try_into_mut().unwrap().capacity()
     };
     assert_eq!(capacity(499), 499);

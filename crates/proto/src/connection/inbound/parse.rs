@@ -40,6 +40,9 @@ impl Inbound {
         if let Some(event) = self.take_direct()? {
             return Ok(event);
         }
+        if let Some(part) = self.part_to_assemble(input.len()) {
+            return self.on_part(input, part);
+        }
         let window = self.window(input.len());
         match self.frames.decode(&mut input[..window])? {
             Step::NeedMore => Ok(Progress::NeedInput),
@@ -54,7 +57,13 @@ impl Inbound {
                 input.advance(len);
                 Ok(Progress::Event(event))
             }
-            Step::Payload { len, end } => self.on_data(input, Part { len, last: end && self.fin }),
+            Step::Payload { len, end } if self.head.delivery == Delivery::Pieces => {
+                self.on_piece(input, Part { len, last: end && self.fin })
+            }
+            Step::Payload { len, end } => {
+                debug_assert!(end && self.fin, "other parts are assembled");
+                self.on_whole(input, len)
+            }
         }
     }
 
@@ -126,24 +135,33 @@ impl Inbound {
         Some(rtt)
     }
 
-    fn on_data(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
-        let event = match self.head.delivery {
-            Delivery::Pieces => return self.on_piece(input, part),
-            Delivery::Whole if part.last && self.assembly.is_none() => Some(self.on_whole(input, part.len)?),
-            Delivery::Whole => {
-                let (head, most) = (self.head, self.most_held());
-                let assembly = self.assembly();
-                assembly.buffer.extend(&input[..part.len], most);
-                assembly.check(head)?;
-                input.advance(part.len);
-                if part.last { self.finish()? } else { None }
-            }
-        };
+    /// The bytes that are here of a message to be assembled.
+    fn part_to_assemble(&self, available: usize) -> Option<Part> {
+        if !self.frames.is_open() || self.opcode.is_control() || self.head.delivery == Delivery::Pieces {
+            return None;
+        }
+        let remaining = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
+        let len = available.min(remaining);
+        let last = len == remaining && self.fin;
+        let is_whole = last && self.assembly.is_none();
+        let is_some = len > 0 || remaining == 0;
+        (is_some && !is_whole).then_some(Part { len, last })
+    }
+
+    /// Moves the bytes to the message in progress, and unmasks them on the way.
+    fn on_part(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
+        let (head, most) = (self.head, self.most_held());
+        let key = self.frames.pass(part.len);
+        let assembly = self.assembly();
+        assembly.buffer.extend(&input[..part.len], key, most);
+        assembly.check(head)?;
+        input.advance(part.len);
+        let event = if part.last { self.finish()? } else { None };
         Ok(event.into())
     }
 
     /// A message that is here in one piece: nothing is assembled.
-    fn on_whole(&mut self, input: &mut BytesMut, len: usize) -> Result<Event, ProtocolError> {
+    fn on_whole(&mut self, input: &mut BytesMut, len: usize) -> Result<Progress, ProtocolError> {
         let head = self.head;
         let payload = if head.transformed {
             let limit = self.limits.max_message;
@@ -155,7 +173,7 @@ impl Inbound {
             take(input, len)
         };
         self.handle_message();
-        message(head.kind, payload).map(Event::Message)
+        message(head.kind, payload).map(|message| Progress::Event(Event::Message(message)))
     }
 
     fn finish(&mut self) -> Result<Option<Event>, ProtocolError> {
