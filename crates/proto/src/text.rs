@@ -139,22 +139,24 @@ impl MessageBuffer {
         &self.bytes
     }
 
-    /// Appends bytes, unmasked and not yet checked. The buffer grows by doubling, but never beyond `most` bytes for that.
-    pub(crate) fn extend(&mut self, masked: &[u8], key: [u8; 4], most: usize) {
-        self.reserve(masked.len(), most);
+    /// Appends bytes, unmasked and not yet checked.
+    pub(crate) fn extend(&mut self, masked: &[u8], key: [u8; 4], growth: Growth) {
+        self.reserve(masked.len(), growth);
         append(&mut self.bytes, masked, key);
     }
 
     /// The room behind the bytes, `len` of them, to be filled from elsewhere.
     pub(crate) fn spare(&mut self, len: usize, most: usize) -> Room<'_> {
-        self.reserve(len, most);
+        self.reserve(len, Growth { expected: 0, most });
         Room((&mut self.bytes).limit(len))
     }
 
-    fn reserve(&mut self, additional: usize, most: usize) {
+    /// Grows by doubling: what comes has its place already, and is not moved again.
+    fn reserve(&mut self, additional: usize, growth: Growth) {
         let needed = self.bytes.len() + additional;
         if needed > self.bytes.capacity() {
-            let target = needed.max((self.bytes.len() * 2).min(most));
+            let ahead = needed + growth.expected.min(needed);
+            let target = ahead.max((self.bytes.len() * 2).min(growth.most));
             self.bytes.reserve_exact(target - self.bytes.len());
         }
     }
@@ -193,6 +195,15 @@ impl MessageBuffer {
         }
         self.bytes.into()
     }
+}
+
+/// How far a message's buffer grows beyond what it needs now: at most to twice that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Growth {
+    /// Bytes that shall follow.
+    pub(crate) expected: usize,
+    /// The most bytes there may ever be.
+    pub(crate) most: usize,
 }
 
 /// Room behind the bytes of a message in progress, to be filled by a read.

@@ -8,13 +8,12 @@ pub(crate) fn append(target: &mut Vec<u8>, bytes: &[u8], key: [u8; 4]) {
     target.reserve(bytes.len());
     let len = target.len() + bytes.len();
     copy(&mut target.spare_capacity_mut()[..bytes.len()], bytes, key);
-    // SAFETY: `copy` has written every byte of the room before `len`, and `reserve` has made it.
+    // SAFETY: `reserve` has made the room before `len`, and `copy` has written every byte of it.
     unsafe { target.set_len(len) };
 }
 
 /// Writes every byte of `room`, which is as long as `bytes`.
-pub(super) fn copy(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
-    assert_eq!(room.len(), bytes.len(), "a byte would not be written");
+fn copy(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
     #[cfg(target_arch = "x86_64")]
     if super::x86::copy(room, bytes, key) {
         return;
@@ -26,6 +25,7 @@ pub(super) fn copy(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
 pub(super) fn by_blocks(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
+    assert_eq!(room.len(), bytes.len(), "a byte would not be written");
     let (room_blocks, room) = room.as_chunks_mut::<1024>();
     let (blocks, bytes) = bytes.as_chunks::<1024>();
     for (room, block) in room_blocks.iter_mut().zip(blocks) {

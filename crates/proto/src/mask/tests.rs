@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::mem::MaybeUninit;
 
 /// The definition in RFC 6455 5.3, one byte at a time.
 fn oracle(bytes: &mut [u8], key: [u8; 4]) {
@@ -28,6 +29,42 @@ fn every_kernel_at_every_alignment_and_length() {
                 kernel(&mut got[start..start + len], KEY);
                 oracle(&mut expected[start..start + len], KEY);
                 assert!(got == expected, "{name} start {start} len {len}");
+            }
+        }
+    }
+}
+
+/// Some lengths around those at which a kernel begins to work otherwise, and all short ones.
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..100).chain([127, 128, 1023, 1024, 1025, 1056, 1063, 2047, 2048, 3111])
+}
+
+#[expect(unsafe_code, reason = "the kernel that is chosen nowhere here is looked at by itself")]
+#[test]
+fn long_payloads_in_place_and_on_the_way() {
+    type Append = fn(&mut Vec<u8>, &[u8], [u8; 4]);
+    let in_place: Append = |target, bytes, key| {
+        let len = target.len();
+        target.extend_from_slice(bytes);
+        mask(&mut target[len..], key);
+    };
+    let portable: Append = |target, bytes, key| {
+        let mut room = vec![MaybeUninit::new(0); bytes.len()];
+        append::by_blocks(&mut room, bytes, key);
+        // SAFETY: every byte was written before already.
+        target.extend(room.iter().map(|byte| unsafe { byte.assume_init() }));
+    };
+    let plain: Vec<u8> = (0..=255).cycle().take(4096).collect();
+    for kernel in [append, portable, in_place] {
+        for start in 0..33 {
+            for len in lengths() {
+                let bytes = &plain[start..start + len];
+                let mut expected = plain[..start].to_vec();
+                let mut got = expected.clone();
+                expected.extend_from_slice(bytes);
+                oracle(&mut expected[start..], KEY);
+                kernel(&mut got, bytes, KEY);
+                assert!(got == expected, "start {start} len {len}");
             }
         }
     }

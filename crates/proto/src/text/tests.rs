@@ -1,8 +1,12 @@
 use super::*;
 
+fn to(most: usize) -> Growth {
+    Growth { expected: 0, most }
+}
+
 fn buffer(bytes: &[u8]) -> MessageBuffer {
     let mut buffer = MessageBuffer::default();
-    buffer.extend(bytes, [0; 4], 1 << 20);
+    buffer.extend(bytes, [0; 4], to(1 << 20));
     buffer
 }
 
@@ -43,7 +47,7 @@ fn only_bytes_that_were_checked_become_text() {
 
     let mut partly = buffer(b"abc");
     partly.check().unwrap();
-    partly.extend(b"def", [0; 4], 1 << 20);
+    partly.extend(b"def", [0; 4], to(1 << 20));
     assert_eq!(partly.into_text(), Err(Utf8Error { valid_up_to: 3 }));
 
     let mut accepted = buffer(b"\xff");
@@ -61,7 +65,7 @@ fn fresh_bytes_are_those_since_the_last_check() {
     assert_eq!(buffer.fresh_mut(), b"ab");
     buffer.check().unwrap();
     assert_eq!(buffer.fresh_mut(), b"");
-    buffer.extend(b"cd", [0; 4], 1 << 20);
+    buffer.extend(b"cd", [0; 4], to(1 << 20));
     assert_eq!(buffer.fresh_mut(), b"cd");
     buffer.accept();
     assert_eq!(buffer.fresh_mut(), b"");
@@ -73,7 +77,7 @@ fn the_buffer_doubles_but_not_beyond_the_most() {
     let mut buffer = MessageBuffer::default();
     let mut capacities = vec![];
     for _ in 0..1000 {
-        buffer.extend(&[1; 10], [0; 4], 9000);
+        buffer.extend(&[1; 10], [0; 4], to(9000));
         capacities.push(buffer.capacity());
     }
     capacities.dedup();
@@ -87,9 +91,26 @@ fn the_buffer_doubles_but_not_beyond_the_most() {
 fn a_buffer_that_is_just_large_enough_stays() {
     let mut buffer = MessageBuffer::default();
     buffer.spare(100, 1 << 20);
-    buffer.extend(&[1; 60], [0; 4], 1 << 20);
-    buffer.extend(&[1; 40], [0; 4], 1 << 20);
+    buffer.extend(&[1; 60], [0; 4], to(1 << 20));
+    buffer.extend(&[1; 40], [0; 4], to(1 << 20));
     assert_eq!(buffer.capacity(), 100);
+}
+
+#[test]
+fn what_is_expected_has_its_place_as_far_as_that_doubles_the_buffer() {
+    let capacity = |expected| {
+        let mut buffer = MessageBuffer::default();
+        buffer.extend(&[1; 60], [0; 4], Growth { expected, most: 1 << 20 });
+        buffer.capacity()
+    };
+    assert_eq!([0, 1, 60, 61, usize::MAX].map(capacity), [60, 61, 120, 120, 120]);
+}
+
+#[test]
+fn bytes_are_unmasked_when_they_are_appended() {
+    let mut buffer = buffer(b"ab");
+    buffer.extend(&[b'c' ^ 1, b'd' ^ 2], [1, 2, 3, 4], to(1 << 20));
+    assert_eq!((buffer.as_slice(), buffer.fresh_mut().len()), (&b"abcd"[..], 4));
 }
 
 #[test]
@@ -108,7 +129,7 @@ fn a_loose_buffer_is_exchanged_for_a_tight_one() {
     let capacity = |len: usize| {
         let mut buffer = MessageBuffer::default();
         buffer.spare(1000, 1 << 20);
-        buffer.extend(&vec![1; len], [0; 4], 1 << 20);
+        buffer.extend(&vec![1; len], [0; 4], to(1 << 20));
         Bytes::from(buffer.into_payload()).try_into_mut().unwrap().capacity()
     };
     assert_eq!(capacity(499), 499);

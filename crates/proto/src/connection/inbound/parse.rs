@@ -11,6 +11,7 @@ use crate::header::{Header, Opcode};
 use crate::limits::Limits;
 use crate::message::Kind;
 use crate::payload::Payload;
+use crate::text::Growth;
 use bytes::{Buf, BytesMut};
 use std::time::Duration;
 
@@ -150,10 +151,12 @@ impl Inbound {
 
     /// Moves the bytes to the message in progress, and unmasks them on the way.
     fn on_part(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
-        let (head, most) = (self.head, self.most_held());
+        let head = self.head;
         let key = self.frames.pass(part.len);
+        let expected = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
+        let growth = Growth { expected, most: self.most_held() };
         let assembly = self.assembly();
-        assembly.buffer.extend(&input[..part.len], key, most);
+        assembly.buffer.extend(&input[..part.len], key, growth);
         assembly.check(head)?;
         input.advance(part.len);
         let event = if part.last { self.finish()? } else { None };
