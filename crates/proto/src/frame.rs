@@ -131,6 +131,11 @@ impl FrameDecoder {
         self.open.is_none()
     }
 
+    /// The key that unmasks the next payload byte.
+    pub(crate) fn key(&self) -> [u8; 4] {
+        self.key
+    }
+
     /// Goes past the next `len` payload bytes of the open frame, at most [`remaining`](Self::remaining) of them. Returns
     /// the key that unmasks them.
     pub(crate) fn pass(&mut self, len: usize) -> [u8; 4] {

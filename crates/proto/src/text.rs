@@ -6,6 +6,7 @@ use crate::utf8::{Utf8Error, Validator};
 use bytes::buf::{Limit, UninitSlice};
 use bytes::{BufMut, Bytes};
 use std::fmt;
+use std::iter;
 use std::ops::Deref;
 
 #[cfg(test)]
@@ -118,6 +119,8 @@ fn check_whole(bytes: &[u8]) -> Result<(), Utf8Error> {
 #[derive(Debug, Default)]
 pub(crate) struct MessageBuffer {
     bytes: Vec<u8>,
+    /// What has come behind them of a long payload, until there is a place for all of it.
+    pieces: Vec<Piece>,
     /// The prefix that is accounted for.
     accepted: usize,
     /// The prefix that the validator has seen.
@@ -125,30 +128,76 @@ pub(crate) struct MessageBuffer {
     validator: Validator,
 }
 
+/// Bytes as they were read.
+#[derive(Debug)]
+struct Piece {
+    bytes: Vec<u8>,
+    /// What unmasks them.
+    key: [u8; 4],
+}
+
+/// The shortest piece: else the last one might be but a few bytes.
+const PIECE_MIN: usize = 16 << 10;
+
 impl MessageBuffer {
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        let pieces = self.pieces.iter().map(|piece| piece.bytes.capacity()).sum::<usize>();
+        self.bytes.capacity() + pieces + self.pieces.capacity() * size_of::<Piece>()
     }
 
-    /// All bytes, checked or not.
+    /// All bytes, checked or not. There are no pieces any more.
     pub(crate) fn as_slice(&self) -> &[u8] {
+        debug_assert!(self.pieces.is_empty(), "bytes are missing");
         &self.bytes
     }
 
     /// Appends bytes, unmasked and not yet checked.
     pub(crate) fn extend(&mut self, masked: &[u8], key: [u8; 4], growth: Growth) {
+        self.join(masked.len().saturating_add(growth.expected));
         self.reserve(masked.len(), growth);
         append(&mut self.bytes, masked, key);
     }
 
     /// The room behind the bytes, `len` of them, to be filled from elsewhere.
     pub(crate) fn spare(&mut self, len: usize, most: usize) -> Room<'_> {
+        self.join(len);
         self.reserve(len, Growth { expected: 0, most });
         Room((&mut self.bytes).limit(len))
+    }
+
+    /// Room that is far from all that is `missing`, for bytes that need not be looked at one by one: they stay as they come
+    /// until they move, once, to where all have room. A buffer that grows would move them again and again.
+    pub(crate) fn room(&mut self, missing: usize, key: [u8; 4]) -> Room<'_> {
+        let slack = self.bytes.capacity() - self.bytes.len();
+        if self.pieces.is_empty() && slack > 0 {
+            return Room((&mut self.bytes).limit(slack.min(missing)));
+        }
+        if self.pieces.last().is_none_or(|piece| piece.bytes.len() == piece.bytes.capacity()) {
+            // At most as much as has come, and no more than it takes until as much has come as is missing.
+            let most = self.len();
+            let len = (missing.saturating_sub(most) / 2).max(PIECE_MIN).min(most);
+            self.pieces.push(Piece { bytes: Vec::with_capacity(len), key });
+        }
+        let bytes = self.pieces.last_mut().map_or(&mut self.bytes, |piece| &mut piece.bytes);
+        let slack = bytes.capacity() - bytes.len();
+        Room(bytes.limit(slack.min(missing)))
+    }
+
+    /// Puts the pieces in one place, with room for `more` bytes as far as that does not double it.
+    fn join(&mut self, more: usize) {
+        if self.pieces.is_empty() {
+            return;
+        }
+        let len = self.len();
+        let plain = Piece { bytes: std::mem::take(&mut self.bytes), key: [0; 4] };
+        self.bytes.reserve_exact(len + more.min(len));
+        for piece in iter::once(plain).chain(std::mem::take(&mut self.pieces)) {
+            append(&mut self.bytes, &piece.bytes, piece.key);
+        }
     }
 
     /// Grows by doubling: what comes has its place already, and is not moved again.
@@ -163,12 +212,17 @@ impl MessageBuffer {
 
     /// The bytes appended since the last [`check`](Self::check) or [`accept`](Self::accept), to unmask them.
     pub(crate) fn fresh_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.accepted..]
+        self.bytes.get_mut(self.accepted..).unwrap_or_default()
+    }
+
+    /// How many bytes were appended to the pieces since, which need no unmasking yet.
+    pub(crate) fn fresh_in_pieces(&self) -> usize {
+        if self.pieces.is_empty() { 0 } else { self.len() - self.accepted }
     }
 
     /// Accepts the fresh bytes as they are (binary messages, compressed bytes).
     pub(crate) fn accept(&mut self) {
-        self.accepted = self.bytes.len();
+        self.accepted = self.len();
     }
 
     /// Checks the fresh bytes as the continuation of a text.
@@ -189,7 +243,8 @@ impl MessageBuffer {
     }
 
     /// Ends a message. A buffer with much unused room is exchanged for a tight one.
-    pub(crate) fn into_payload(self) -> Payload {
+    pub(crate) fn into_payload(mut self) -> Payload {
+        self.join(0);
         if self.bytes.len() * 2 < self.bytes.capacity() {
             return Payload::copy_from_slice(&self.bytes);
         }

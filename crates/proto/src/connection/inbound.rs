@@ -172,13 +172,21 @@ impl Inbound {
     }
 
     fn room(&mut self) -> Option<Room<'_>> {
+        self.pass_pieces();
         let missing = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
-        let most = self.most_held();
+        let (most, head, key) = (self.most_held(), self.head, self.frames.key());
         // Neither a control frame has as much nor a message that is delivered in pieces holds as much.
-        let assembly = self.assembly.as_mut().filter(|assembly| assembly.buffer.len() >= DIRECT_MIN)?;
-        let remaining = missing.saturating_sub(assembly.buffer.fresh_mut().len());
-        let len = remaining.min(assembly.buffer.len());
-        (remaining >= DIRECT_MIN).then(|| assembly.buffer.spare(len, most))
+        let assembly = self.assembly.as_mut()?;
+        let (held, fresh) = (assembly.buffer.len(), assembly.buffer.fresh_mut().len());
+        let remaining = missing.saturating_sub(fresh);
+        if held < DIRECT_MIN || remaining < DIRECT_MIN {
+            return None;
+        }
+        let needs_check = head.kind == Kind::Text && !head.transformed;
+        if remaining <= held || needs_check || fresh > 0 {
+            return Some(assembly.buffer.spare(remaining.min(held), most));
+        }
+        Some(assembly.buffer.room(remaining, key))
     }
 
     /// The transport has ended, and everything that was read has been parsed.

@@ -245,6 +245,7 @@ impl Inbound {
 
     /// Accounts for payload bytes that were read straight into the message.
     fn take_direct(&mut self) -> Result<Option<Progress>, ProtocolError> {
+        self.pass_pieces();
         let Some(assembly) = &mut self.assembly else { return Ok(None) };
         let fresh = assembly.buffer.fresh_mut();
         if fresh.is_empty() {
@@ -254,6 +255,16 @@ impl Inbound {
         assembly.check(self.head)?;
         let event = if last { self.finish()? } else { None };
         Ok(Some(event.into()))
+    }
+
+    /// Accounts for payload bytes that were read into pieces of the message. More of its frame is always missing.
+    pub(super) fn pass_pieces(&mut self) {
+        let Some(assembly) = &mut self.assembly else { return };
+        let fresh = assembly.buffer.fresh_in_pieces();
+        if fresh > 0 {
+            self.frames.pass(fresh);
+            assembly.buffer.accept();
+        }
     }
 
     pub(super) fn handle_message(&mut self) {
