@@ -29,6 +29,13 @@ pub(super) struct Head {
     pub(super) delivery: Delivery,
 }
 
+impl Head {
+    /// Whether its bytes are checked as they come.
+    pub(super) fn needs_check(self) -> bool {
+        self.kind == Kind::Text && !self.transformed
+    }
+}
+
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -45,7 +52,7 @@ impl Assembly {
 
     /// Accounts for the bytes last appended: text is checked now, compressed text only when it is plain.
     pub(super) fn check(&mut self, head: Head) -> Result<(), ProtocolError> {
-        if head.kind == Kind::Text && !head.transformed {
+        if head.needs_check() {
             return self.buffer.check().map_err(|_| ProtocolError::InvalidUtf8);
         }
         self.buffer.accept();

@@ -182,8 +182,7 @@ impl Inbound {
         if held < DIRECT_MIN || remaining < DIRECT_MIN {
             return None;
         }
-        let needs_check = head.kind == Kind::Text && !head.transformed;
-        if remaining <= held || needs_check || fresh > 0 {
+        if remaining <= held || head.needs_check() || fresh > 0 {
             return Some(assembly.buffer.spare(remaining.min(held), most));
         }
         Some(assembly.buffer.room(remaining, key))

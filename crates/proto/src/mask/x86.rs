@@ -22,13 +22,21 @@ fn avx2(bytes: &mut [u8], key: [u8; 4]) {
     // The compiler unrolls what is done to a block: counting costs next to nothing.
     let (blocks, rest) = bytes.as_chunks_mut::<1024>();
     for block in blocks {
-        for chunk in block.as_chunks_mut::<32>().0 {
-            for (byte, key) in chunk.iter_mut().zip(vector) {
-                *byte ^= key;
-            }
+        by_vectors(block, vector);
+    }
+    super::by_words(by_vectors(rest, vector), key);
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
+fn by_vectors(bytes: &mut [u8], vector: [u8; 32]) -> &mut [u8] {
+    let (chunks, rest) = bytes.as_chunks_mut::<32>();
+    for chunk in chunks {
+        for (byte, key) in chunk.iter_mut().zip(vector) {
+            *byte ^= key;
         }
     }
-    super::by_blocks(rest, key);
+    rest
 }
 
 /// As [`mask`], into another place.

@@ -1,7 +1,7 @@
 //! Parsing: one step from the front of the input to at most one event.
 
 use super::super::assembly::{Assembly, Delivery, Head, message};
-use super::Inbound;
+use super::{DIRECT_MIN, Inbound};
 use crate::close::CloseFrame;
 use crate::error::ProtocolError;
 use crate::event::{Control, Event, Initiator, MessagePiece};
@@ -153,7 +153,9 @@ impl Inbound {
     fn on_part(&mut self, input: &mut BytesMut, part: Part) -> Result<Progress, ProtocolError> {
         let head = self.head;
         let key = self.frames.pass(part.len);
-        let expected = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
+        let missing = usize::try_from(self.frames.remaining()).unwrap_or(usize::MAX);
+        // What else is missing comes in pieces.
+        let expected = if missing < DIRECT_MIN || head.needs_check() { missing } else { 0 };
         let growth = Growth { expected, most: self.most_held() };
         let assembly = self.assembly();
         assembly.buffer.extend(&input[..part.len], key, growth);
