@@ -10,7 +10,7 @@ use crate::error::ProtocolError;
 use crate::event::{Cause, Control, Deadline, Event, Initiator, Notice};
 use crate::extension::{Decode, Rsv};
 use crate::frame::FrameDecoder;
-use crate::header::Opcode;
+use crate::header::{MAX_HEADER, Opcode};
 use crate::limits::{KeepAlive, Limits};
 use crate::message::Kind;
 use crate::payload::Payload;
@@ -26,7 +26,8 @@ mod whole;
 
 /// A payload of which at least this much has come, and as much is missing, is worth reading straight into its
 /// message: a read that brings less costs more than the copy that it saves.
-const DIRECT_MIN: usize = 32 << 10;
+/// Where the driver reads 32 KiB, its first read has brought as much beside the header.
+const DIRECT_MIN: usize = (32 << 10) - MAX_HEADER;
 
 /// The receiving half of a connection.
 ///

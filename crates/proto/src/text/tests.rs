@@ -136,3 +136,28 @@ fn a_loose_buffer_is_exchanged_for_a_tight_one() {
     assert_eq!(capacity(499), 499);
     assert_eq!(capacity(500), 1000);
 }
+
+#[test]
+fn pieces_are_unmasked_where_all_has_room() {
+    let plain: Vec<u8> = (0..=255).cycle().take(200_000).collect();
+    let masked: Vec<u8> =
+        plain.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    let mut buffer = MessageBuffer::default();
+    buffer.extend(&masked[..20_000], [1, 2, 3, 4], to(1 << 20));
+    buffer.accept();
+    for (at, lent) in [(20_000, 20_000), (30_000, 10_000), (40_000, 40_000), (80_000, 20_000)] {
+        let mut room = buffer.room(200_000 - at, [1, 2, 3, 4]);
+        assert_eq!(room.remaining_mut(), lent);
+        room.put_slice(&masked[at..at + if at == 20_000 { 10_000 } else { lent }]);
+        assert_eq!(buffer.fresh_mut(), b"");
+        assert!(buffer.fresh_in_pieces() > 0);
+        buffer.accept();
+        assert!(buffer.capacity() <= 2 * 20_000.max(at) + 256);
+    }
+    assert_eq!((buffer.len(), buffer.fresh_in_pieces()), (100_000, 0));
+    let mut room = buffer.spare(100_000, 1 << 20);
+    room.put_slice(&plain[100_000..]);
+    assert_eq!(buffer.fresh_mut().len(), 100_000);
+    assert_eq!(buffer.capacity(), 200_000);
+    assert_eq!(buffer.into_payload(), plain[..]);
+}

@@ -114,8 +114,8 @@ fn i5_a_header_alone_reserves_nothing() {
 }
 
 #[test]
-fn room_is_lent_from_32_kilobytes_on_and_only_while_as_much_is_missing() {
-    let half = 32 << 10;
+fn room_is_lent_from_a_read_of_32_kilobytes_on_and_only_while_as_much_is_missing() {
+    let half = (32 << 10) - MAX_HEADER;
     let lent = |len: usize, declared: usize| {
         let mut end = End::server();
         end.reads(
@@ -130,6 +130,9 @@ fn room_is_lent_from_32_kilobytes_on_and_only_while_as_much_is_missing() {
     assert_eq!(lent(half + 1, 2 * half), None);
     assert_eq!(lent(3 * half, 4 * half + 5), Some(half + 5));
     assert_eq!(lent(50_000, 200_000), Some(50_000));
+    // Until as much has come as is missing.
+    assert_eq!(lent(50_000, 140_000), Some(20_000));
+    assert_eq!(lent(50_000, 100_001), Some(16 << 10));
 }
 
 #[test]
