@@ -165,7 +165,7 @@ impl Inbound {
     }
 
     /// Where the next bytes of a long payload may be read to without a detour: the room behind what has come of the
-    /// message, in a buffer that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
+    /// message, in memory that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
     #[inline]
     pub fn direct(&mut self) -> Option<Room<'_>> {
