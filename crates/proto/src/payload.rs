@@ -1,6 +1,6 @@
 //! The bytes of a message: short ones stand inline, longer ones are shared.
 
-use crate::mask::mask;
+use crate::mask::{append, mask};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::ops::Deref;
@@ -48,8 +48,8 @@ impl Payload {
     #[inline]
     pub(crate) fn unmask(bytes: &[u8], len: usize, key: [u8; 4]) -> Self {
         if len > INLINE {
-            let mut copy = bytes[..len].to_vec();
-            mask(&mut copy, key);
+            let mut copy = Vec::new();
+            append(&mut copy, &bytes[..len], key);
             return copy.into();
         }
         let mut words = [0; INLINE + 1];
