@@ -8,7 +8,7 @@ use crate::Role;
 use crate::error::ProtocolError;
 use crate::extension::Rsv;
 use crate::header::{Header, MAX_CONTROL, Opcode};
-use crate::mask::mask;
+use crate::mask::{mask, rotate};
 use crate::message::Kind;
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ impl FrameDecoder {
     /// the key that unmasks them.
     pub(crate) fn pass(&mut self, len: usize) -> [u8; 4] {
         let key = self.key;
-        self.key.rotate_left(len % 4);
+        self.key = rotate(key, len);
         self.skip(len);
         key
     }

@@ -36,7 +36,7 @@ const fn is_short(len: usize) -> bool {
 /// The key for the byte that stands `len` bytes further. As a number: an array is turned by a loop.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
-fn rotate(key: [u8; 4], len: usize) -> [u8; 4] {
+pub(crate) fn rotate(key: [u8; 4], len: usize) -> [u8; 4] {
     let bits = 8 * (len % 4) as u32;
     u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }
