@@ -108,28 +108,31 @@ impl Header {
     /// Writes the header to the front of `out`; returns its length in bytes.
     #[inline]
     pub fn encode(&self, out: &mut [u8; MAX_HEADER]) -> usize {
+        let (bytes, len) = self.to_bytes();
+        *out = bytes;
+        len
+    }
+
+    /// The header, and its length in bytes. Put together as a number: bytes that are stored one by one, and loaded again
+    /// as a word to be copied, make the processor wait.
+    #[inline]
+    pub(crate) fn to_bytes(self) -> ([u8; MAX_HEADER], usize) {
         // Sums of bits that never meet.
-        out[0] = (u8::from(self.fin) << 7) + (self.rsv.bits() << 4) + self.opcode as u8;
-        let mut len = 2;
-        let short = match self.payload_len {
-            short @ 0..=125 => short.to_le_bytes()[0],
-            126..=0xffff => {
-                out[2..4].copy_from_slice(&self.payload_len.to_be_bytes()[6..]);
-                len = 4;
-                126
-            }
-            _ => {
-                out[2..10].copy_from_slice(&self.payload_len.to_be_bytes());
-                len = 10;
-                127
-            }
+        let first = (u8::from(self.fin) << 7) + (self.rsv.bits() << 4) + self.opcode as u8;
+        let (short, extended, mut len) = match self.payload_len {
+            short @ 0..=125 => (short, 0, 2),
+            // Big-endian, in the lower half of the word.
+            long @ 126..=0xffff => (126, long.swap_bytes() >> 48, 4),
+            long => (127, long.swap_bytes(), 10),
         };
-        out[1] = (u8::from(self.mask.is_some()) << 7) + short;
+        let second = (u64::from(self.mask.is_some()) << 7) + short;
+        let mut bits = (u128::from(extended) << 16) + u128::from((second << 8) + u64::from(first));
         if let Some(key) = self.mask {
-            out[len..len + 4].copy_from_slice(&key);
+            bits += u128::from(u32::from_le_bytes(key)) << (8 * len);
             len += 4;
         }
-        len
+        let [bytes @ .., _, _] = bits.to_le_bytes();
+        (bytes, len)
     }
 }
 

@@ -69,6 +69,16 @@ impl Message {
         self.len() == 0
     }
 
+    /// The same, moved word by word where it is short: for one that may have been received just before. A processor that
+    /// loads more at once than was stored at once waits until it is in its cache.
+    #[inline(always)]
+    pub fn by_words(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.by_words()),
+            Self::Binary(payload) => Self::Binary(payload.by_words()),
+        }
+    }
+
     /// Its bytes, whichever kind it is.
     #[inline]
     pub fn into_payload(self) -> Payload {

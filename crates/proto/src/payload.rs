@@ -1,12 +1,15 @@
 //! The bytes of a message: short ones stand inline, longer ones are shared.
 
-use crate::mask::{append, mask};
+use crate::mask::append;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::ops::Deref;
 
 /// Payloads up to this many bytes are stored without an allocation.
-const INLINE: usize = 23;
+const INLINE: usize = PADDED - 1;
+
+/// Three words.
+const PADDED: usize = 24;
 
 /// The bytes of a message or of a control frame.
 ///
@@ -17,20 +20,19 @@ pub struct Payload(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// What stands behind the first `len` bytes has no meaning.
-    Inline {
-        len: u8,
-        bytes: [u8; INLINE],
-    },
+    /// The bytes, then zeros, then how many they are. They are made as three words and copied as such: a processor that
+    /// loads a word of which parts were just stored waits for them.
+    Inline([u8; PADDED]),
     Shared(Bytes),
 }
 
 impl Payload {
-    pub(crate) const INLINE: usize = INLINE;
+    /// Bytes that [`padded`](Self::padded) gives.
+    pub(crate) const PADDED: usize = PADDED;
 
     /// An empty payload.
     pub const fn new() -> Self {
-        Self(Repr::Inline { len: 0, bytes: [0; INLINE] })
+        Self(Repr::Inline([0; PADDED]))
     }
 
     /// A payload with its own copy of `bytes`, which never pins the buffer they came from.
@@ -38,38 +40,44 @@ impl Payload {
         if bytes.len() > INLINE {
             return Self(Repr::Shared(Bytes::copy_from_slice(bytes)));
         }
-        let mut inline = [0; INLINE];
-        inline[..bytes.len()].copy_from_slice(bytes);
-        #[expect(clippy::cast_possible_truncation, reason = "at most INLINE")]
-        Self(Repr::Inline { len: bytes.len() as u8, bytes: inline })
+        Self::inline(words_of(bytes), bytes.len())
     }
 
     /// A payload with an unmasked copy of the first `len` bytes of `bytes`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unmask(bytes: &[u8], len: usize, key: [u8; 4]) -> Self {
         if len > INLINE {
-            let mut copy = Vec::new();
-            append(&mut copy, &bytes[..len], key);
-            return copy.into();
+            return unmask_long(&bytes[..len], key);
         }
-        let mut words = [0; INLINE + 1];
-        match bytes.first_chunk::<INLINE>() {
-            // A copy of a length that the compiler knows needs no call; what stands behind the payload is never looked at.
-            Some(masked) => words[..INLINE].copy_from_slice(masked),
-            None => words[..len].copy_from_slice(&bytes[..len]),
-        }
-        mask(&mut words, key);
-        let mut inline = [0; INLINE];
-        inline.copy_from_slice(&words[..INLINE]);
-        #[expect(clippy::cast_possible_truncation, reason = "at most INLINE")]
-        Self(Repr::Inline { len: len as u8, bytes: inline })
+        let masked = match bytes.first_chunk() {
+            Some(padded) => to_words(padded), // what stands behind the payload is never looked at
+            None => words_of(&bytes[..len]),
+        };
+        Self::inline(mask_words(masked, key), len)
     }
 
-    /// An array that begins with the bytes, where they stand inline.
-    #[inline]
-    pub(crate) fn padded(&self) -> Option<&[u8; INLINE]> {
+    /// The first `len` bytes of the words, at most `INLINE`.
+    #[inline(always)]
+    fn inline([first, second, third]: [u64; 3], len: usize) -> Self {
+        let last = (third & (u64::MAX >> 8)) + ((len as u64) << 56);
+        Self(Repr::Inline(from_words([first, second, last])))
+    }
+
+    /// The same, moved word by word where it stands inline: for one that may have been made just before. The compiler
+    /// moves a value by larger parts than it was stored in.
+    #[inline(always)]
+    pub(crate) fn by_words(self) -> Self {
+        match self.0 {
+            Repr::Inline(padded) => Self(Repr::Inline(from_words(to_words(&padded)))),
+            shared @ Repr::Shared(_) => Self(shared),
+        }
+    }
+
+    /// An array that begins with the masked bytes, where they stand inline.
+    #[inline(always)]
+    pub(crate) fn padded(&self, key: [u8; 4]) -> Option<[u8; PADDED]> {
         match &self.0 {
-            Repr::Inline { bytes, .. } => Some(bytes),
+            Repr::Inline(padded) => Some(from_words(mask_words(to_words(padded), key))),
             Repr::Shared(_) => None,
         }
     }
@@ -78,10 +86,66 @@ impl Payload {
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Inline(padded) => &padded[..usize::from(padded[INLINE])],
             Repr::Shared(bytes) => bytes,
         }
     }
+}
+
+#[inline(never)]
+fn unmask_long(bytes: &[u8], key: [u8; 4]) -> Payload {
+    let mut copy = Vec::with_capacity(bytes.len());
+    append(&mut copy, bytes, key);
+    copy.into()
+}
+
+#[inline(always)]
+fn to_words(padded: &[u8; PADDED]) -> [u64; 3] {
+    let mut words = [0; 3];
+    for (word, bytes) in words.iter_mut().zip(padded.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+#[inline(always)]
+fn from_words(words: [u64; 3]) -> [u8; PADDED] {
+    let mut padded = [0; PADDED];
+    for (bytes, word) in padded.as_chunks_mut().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
+    padded
+}
+
+#[inline(always)]
+fn mask_words(words: [u64; 3], key: [u8; 4]) -> [u64; 3] {
+    let wide = u64::from(u32::from_le_bytes(key)) * 0x1_0000_0001; // the key twice
+    words.map(|word| word ^ wide)
+}
+
+/// At most 24 bytes as words, zeros behind them.
+#[inline]
+fn words_of(bytes: &[u8]) -> [u64; 3] {
+    let (first, rest) = bytes.split_at(bytes.len().min(8));
+    let (second, rest) = rest.split_at(rest.len().min(8));
+    [word_of(first), word_of(second), word_of(rest)]
+}
+
+/// At most 8 bytes as a word, zeros behind them.
+#[inline]
+fn word_of(bytes: &[u8]) -> u64 {
+    if let Some(whole) = bytes.first_chunk() {
+        return u64::from_le_bytes(*whole);
+    }
+    let shifted = |part: u64, at: usize| part << (8 * at);
+    let len = bytes.len();
+    // Parts that may overlap: nothing is counted.
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        return first | shifted(last, len - 4);
+    }
+    let byte = |at: usize| shifted(u64::from(bytes[at]), at);
+    if len == 0 { 0 } else { byte(0) | byte(len / 2) | byte(len - 1) }
 }
 
 impl Default for Payload {
@@ -155,7 +219,7 @@ impl From<&'static str> for Payload {
 impl From<Payload> for Bytes {
     fn from(payload: Payload) -> Self {
         match payload.0 {
-            Repr::Inline { len, bytes } => Self::copy_from_slice(&bytes[..usize::from(len)]),
+            Repr::Inline(padded) => Self::copy_from_slice(&padded[..usize::from(padded[INLINE])]),
             Repr::Shared(bytes) => bytes,
         }
     }
@@ -163,7 +227,7 @@ impl From<Payload> for Bytes {
 impl From<Payload> for Vec<u8> {
     fn from(payload: Payload) -> Self {
         match payload.0 {
-            Repr::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
+            Repr::Inline(padded) => padded[..usize::from(padded[INLINE])].to_vec(),
             Repr::Shared(bytes) => bytes.into(),
         }
     }
@@ -209,7 +273,7 @@ mod tests {
 
     #[test]
     fn short_copies_own_no_buffer() {
-        assert!(matches!(Payload::copy_from_slice(&[1; INLINE]).0, Repr::Inline { .. }));
+        assert!(matches!(Payload::copy_from_slice(&[1; INLINE]).0, Repr::Inline(_)));
         assert!(matches!(Payload::copy_from_slice(&[1; INLINE + 1]).0, Repr::Shared(_)));
     }
 }

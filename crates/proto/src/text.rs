@@ -34,6 +34,12 @@ impl Text {
         unsafe { std::str::from_utf8_unchecked(&self.0) }
     }
 
+    /// As [`Payload::by_words`].
+    #[inline(always)]
+    pub(crate) fn by_words(self) -> Self {
+        Self(self.0.by_words())
+    }
+
     /// The bytes of the text.
     pub fn into_payload(self) -> Payload {
         self.0

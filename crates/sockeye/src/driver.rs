@@ -1,6 +1,6 @@
 //! The loop between the state machine and the transport: what a task does each time it is polled for reading.
 
-use crate::block::{self, Because, Rest};
+use crate::block::{self, Because, Block, Rest};
 use crate::error::Error;
 use crate::sender::Mailbox;
 use crate::server::drain::Member;
@@ -94,13 +94,14 @@ impl<T: Transport> Driver<T> {
     #[inline(never)] // out of the short way of messages
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
-            let event = match self.parse() {
-                Some(event) => event,
-                None => match self.poll_progress(cx, Inbound::poll_event) {
-                    Poll::Ready(Some(event)) => event,
-                    Poll::Ready(None) => continue,
-                    Poll::Pending => return Poll::Pending,
-                },
+            let event = if let Some(event) = self.parse() {
+                event
+            } else {
+                let Some(mut block) = std::task::ready!(self.poll_progress(cx)) else { continue };
+                let event = block.parse_event(&mut self.inbound);
+                block::return_read(block, &mut self.rest, Because::MayParseOn);
+                let Some(event) = event else { continue };
+                event
             };
             self.span.event(&event);
             match event {
@@ -124,27 +125,20 @@ impl<T: Transport> Driver<T> {
         if self.rest.is_empty() && self.inbound.is_at_rest() {
             return None;
         }
-        self.rest.parse(|rest| self.inbound.poll_event(rest))
+        self.rest.parse_event(&mut self.inbound)
     }
 
     /// The next event of what is here already, if it is a message that is whole.
     #[inline]
     fn parse_message(&mut self) -> Option<Message> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let message = self.rest.parse(|rest| self.inbound.poll_message(rest))?;
+        let message = self.rest.parse_message(&mut self.inbound)?;
         self.span.message(&message);
         Some(message)
     }
 
-    /// Nothing is left to parse: writes, reads and parses what that brings, and looks at the clock.
-    #[inline]
-    fn poll_progress<E>(
-        &mut self,
-        cx: &mut Context<'_>,
-        parse: impl FnOnce(&mut Inbound, &mut BytesMut) -> Option<E>,
-    ) -> Poll<Option<E>> {
+    /// Nothing is left to parse: writes, reads, and looks at the clock. The block with what was read, if it is to be parsed
+    /// from there.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Block>>> {
         if self.elsewhere.is_some() {
             self.poll_elsewhere(cx);
         } else {
@@ -160,8 +154,8 @@ impl<T: Transport> Driver<T> {
             self.handle_timeout(cx);
             return Poll::Ready(None);
         }
-        if let Poll::Ready(event) = self.poll_read(cx, parse) {
-            return Poll::Ready(event);
+        if let Poll::Ready(block) = self.poll_read(cx) {
+            return Poll::Ready(block);
         }
         let deadline = earlier(self.inbound.poll_timeout(), self.transport.write_deadline());
         if self.timer.poll(deadline, cx).is_pending() {
@@ -171,13 +165,9 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(None)
     }
 
-    /// Reads once, and parses what comes first in it.
+    /// Reads once.
     #[inline]
-    fn poll_read<E>(
-        &mut self,
-        cx: &mut Context<'_>,
-        parse: impl FnOnce(&mut Inbound, &mut BytesMut) -> Option<E>,
-    ) -> Poll<Option<E>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Block>>> {
         // In the middle of a payload nothing is left unparsed.
         if let Some(mut room) = self.inbound.direct() {
             let read = std::task::ready!(self.transport.poll_read(&mut room, cx));
@@ -190,9 +180,7 @@ impl<T: Transport> Driver<T> {
             return Poll::Pending;
         };
         self.handle_read(read);
-        let event = parse(&mut self.inbound, &mut block.bytes);
-        block::return_read(block, &mut self.rest, Because::MayParseOn);
-        Poll::Ready(event)
+        Poll::Ready(Some(block))
     }
 
     #[inline]
@@ -340,8 +328,10 @@ impl<T: Transport> Driver<T> {
             }
             // So is what comes next, where nothing else is under way.
             if self.rest.is_empty() && self.inbound.is_between_messages() {
-                let next = std::task::ready!(self.poll_progress(cx, Inbound::poll_message));
-                let Some(message) = next else { continue };
+                let Some(mut block) = std::task::ready!(self.poll_progress(cx)) else { continue };
+                let message = block.parse_message(&mut self.inbound);
+                block::return_read(block, &mut self.rest, Because::MayParseOn);
+                let Some(message) = message else { continue };
                 self.span.message(&message);
                 return Poll::Ready(Ok(Some(message)));
             }

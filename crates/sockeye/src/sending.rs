@@ -53,7 +53,7 @@ pub(crate) fn feed<O: Outlets>(
     message: Message,
     compress: Compress,
 ) -> impl Future<Output = Result<(), SendError<Message>>> {
-    push(outlets, message, move |outbound, message| outbound.feed(message, compress))
+    push(outlets, message.by_words(), move |outbound, message| outbound.feed(message, compress))
 }
 
 pub(crate) fn feed_prepared<O: Outlets>(

@@ -96,7 +96,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         &mut self,
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), SendError<Option<Message>>>> {
-        sending::send(self, message.into(), |outbound, message| outbound.feed(message, Compress::Auto))
+        let message = message.into().by_words();
+        sending::send(self, message, |outbound, message| outbound.feed(message, Compress::Auto))
     }
 
     /// Queues a message; waits only while the queue is full. It leaves with the next [`flush`](Self::flush) or `send`,

@@ -42,10 +42,14 @@ pub fn parse(kind: Kind, size: usize, messages: u64) -> io::Result<()> {
 
 /// The next message, as the driver asks for it.
 fn message(inbound: &mut sockeye_proto::Inbound, block: &mut BytesMut) -> Option<Message> {
-    inbound.poll_message(block).or_else(|| match inbound.poll_event(block)? {
+    if let Some((message, used)) = inbound.poll_message(block) {
+        block.advance(used);
+        return Some(message);
+    }
+    match inbound.poll_event(block)? {
         Event::Message(message) => Some(message),
         _ => None,
-    })
+    }
 }
 
 pub fn encode(role: Role, size: usize, messages: u64) -> io::Result<()> {

@@ -21,7 +21,7 @@ pub(super) struct OpenMessage {
 
 impl Outbound {
     /// Queues a message: all of it or nothing.
-    #[inline]
+    #[inline(always)]
     pub fn feed(&mut self, message: Message, compress: Compress) -> Result<(), SendError<Message>> {
         if let Some(reason) = self.refusal_of_message(message.len()) {
             return Err(SendError { value: message, reason });
@@ -40,7 +40,7 @@ impl Outbound {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_message(&mut self, message: Message, compress: Compress) {
         let kind = message.kind();
         let (payload, rsv) = self.transform(kind, message.into_payload(), compress);
@@ -115,7 +115,7 @@ impl Outbound {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn transform(&mut self, kind: Kind, payload: Payload, compress: Compress) -> (Payload, Rsv) {
         match &mut self.extensions {
             Some(extensions) => extensions.encode(kind, payload, compress),

@@ -340,7 +340,7 @@ impl Outbound {
         (queued > 0 && queued.saturating_add(len) > self.limits.max_queued).then_some(Refusal::Full)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_frame(&mut self, frame: Frame) {
         let Frame { fin, rsv, opcode, payload } = frame;
         self.push(Header { fin, rsv, opcode, mask: None, payload_len: payload.len() as u64 }, payload);
@@ -353,7 +353,7 @@ impl Outbound {
         self.push(Header { fin: true, rsv: Rsv::NONE, opcode, mask: None, payload_len }, payload);
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, mut header: Header, payload: impl Queued) {
         header.mask = self.keys.as_mut().map(|keys| keys.next_key());
         let queue = self.queue.get_or_insert_default();

@@ -2,7 +2,7 @@
 
 use crate::header::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use crate::limits::Limits;
-use crate::mask::mask;
+use crate::mask::{append, mask};
 use crate::payload::Payload;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -35,8 +35,8 @@ pub(super) struct Queue {
 
 /// A payload that is queued: a message's own, or one that others share.
 pub(super) trait Queued: AsRef<[u8]> {
-    /// An array that begins with the bytes, where they stand inline.
-    fn padded(&self) -> Option<&[u8; Payload::INLINE]>;
+    /// An array that begins with the masked bytes, where they stand inline.
+    fn padded(&self, key: [u8; 4]) -> Option<[u8; Payload::PADDED]>;
 
     /// To be queued by reference.
     fn into_payload(self) -> Payload;
@@ -44,8 +44,8 @@ pub(super) trait Queued: AsRef<[u8]> {
 
 impl Queued for Payload {
     #[inline]
-    fn padded(&self) -> Option<&[u8; Payload::INLINE]> {
-        self.padded()
+    fn padded(&self, key: [u8; 4]) -> Option<[u8; Payload::PADDED]> {
+        self.padded(key)
     }
 
     fn into_payload(self) -> Payload {
@@ -55,7 +55,7 @@ impl Queued for Payload {
 
 impl Queued for &Bytes {
     #[inline]
-    fn padded(&self) -> Option<&[u8; Payload::INLINE]> {
+    fn padded(&self, _: [u8; 4]) -> Option<[u8; Payload::PADDED]> {
         None
     }
 
@@ -85,21 +85,17 @@ impl Queue {
 
     /// Queues a frame behind everything that waits, masked where the header has a key. More memory than the waiting
     /// bytes take is held only up to `most` bytes in all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, header: &Header, payload: impl Queued, most: usize) {
         let len = payload.as_ref().len();
         if len > COPY_MAX {
             return self.push_large(header, payload.into_payload(), most);
         }
-        self.make_room(MAX_HEADER + len.max(Payload::INLINE), most);
+        self.make_room(MAX_HEADER + len.max(Payload::PADDED), most);
         push_header(&mut self.tail, header);
-        match payload.padded() {
+        match payload.padded(header.mask.unwrap_or_default()) {
             Some(padded) => push_padded(&mut self.tail, padded, len),
-            None => self.tail.extend_from_slice(payload.as_ref()),
-        }
-        if let Some(key) = header.mask {
-            let start = self.tail.len() - len;
-            mask(&mut self.tail[start..], key);
+            None => push_payload(&mut self.tail, header, payload.as_ref()),
         }
     }
 
@@ -186,24 +182,23 @@ impl Queue {
 
 #[inline]
 fn push_header(out: &mut Vec<u8>, header: &Header) {
-    let mut bytes = [0; MAX_HEADER];
-    let len = header.encode(&mut bytes);
-    push_padded(out, &bytes, len);
+    let (bytes, len) = header.to_bytes();
+    push_padded(out, bytes, len);
 }
 
 /// Appends the first `len` bytes of an array. A copy of a length that the compiler knows needs no call.
 #[inline]
-fn push_padded<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N], len: usize) {
+fn push_padded<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
     let end = out.len() + len.min(N);
-    out.extend_from_slice(bytes);
+    out.extend_from_slice(&bytes);
     out.truncate(end);
 }
 
+#[inline]
 fn push_payload(out: &mut Vec<u8>, header: &Header, payload: &[u8]) {
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let Some(key) = header.mask {
-        mask(&mut out[start..], key);
+    match header.mask {
+        Some(key) => append(out, payload, key),
+        None => out.extend_from_slice(payload),
     }
 }
 

@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 /// Appends the masked or unmasked form of `bytes`.
 #[expect(unsafe_code, reason = "the room behind the bytes is written without being cleared first")]
+#[inline]
 pub(crate) fn append(target: &mut Vec<u8>, bytes: &[u8], key: [u8; 4]) {
     target.reserve(bytes.len());
     let len = target.len() + bytes.len();
@@ -22,8 +23,7 @@ fn copy(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
 }
 
 /// 1024 bytes at a time, in a form that the compiler turns into the widest instructions it may use.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
+#[inline(always)] // compiled with the features of the kernel that calls it
 pub(super) fn by_blocks(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]) {
     assert_eq!(room.len(), bytes.len(), "a byte would not be written");
     let (room_blocks, room) = room.as_chunks_mut::<1024>();
@@ -39,8 +39,7 @@ pub(super) fn by_blocks(room: &mut [MaybeUninit<u8>], bytes: &[u8], key: [u8; 4]
 }
 
 /// `N` bytes at a time. Returns what is left.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as its caller")]
+#[inline(always)] // as its caller
 fn by_chunks<'a, const N: usize>(
     room: &'a mut [MaybeUninit<u8>],
     bytes: &'a [u8],

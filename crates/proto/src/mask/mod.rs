@@ -70,8 +70,7 @@ fn by_words(bytes: &mut [u8], key: [u8; 4]) {
 }
 
 /// 128 bytes at a time, in a form that the compiler turns into the widest instructions it may use.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
+#[inline(always)] // compiled with the features of the kernel that calls it
 fn by_blocks(bytes: &mut [u8], key: [u8; 4]) {
     let mut wide = [0; 128];
     for chunk in wide.as_chunks_mut().0 {

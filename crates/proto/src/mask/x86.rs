@@ -27,8 +27,7 @@ fn avx2(bytes: &mut [u8], key: [u8; 4]) {
     super::by_words(by_vectors(rest, vector), key);
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled with the features of the kernel that calls it")]
+#[inline(always)] // compiled with the features of the kernel that calls it
 fn by_vectors(bytes: &mut [u8], vector: [u8; 32]) -> &mut [u8] {
     let (chunks, rest) = bytes.as_chunks_mut::<32>();
     for chunk in chunks {

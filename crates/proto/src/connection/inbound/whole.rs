@@ -5,28 +5,31 @@ use super::super::assembly::Delivery;
 use super::Inbound;
 use super::parse::SLICE_MIN;
 use crate::frame::WholeMessage;
-use crate::mask::mask;
 use crate::message::{Kind, Message};
 use crate::payload::Payload;
 use crate::text::Text;
-use bytes::{Buf, BytesMut};
 
 impl Inbound {
-    /// The message that [`poll_event`](Self::poll_event) would tell next, if it can be taken in one step; else nothing
-    /// has changed. For a driver to which messages matter most.
-    #[inline]
-    pub fn poll_message(&mut self, input: &mut BytesMut) -> Option<Message> {
+    /// The message that [`poll_event`](Self::poll_event) would tell next, and how many bytes it takes at the front of
+    /// `input`, if it can be taken in one step; else nothing has changed. For a driver to which messages matter most.
+    #[inline(always)]
+    pub fn poll_message(&mut self, input: &[u8]) -> Option<(Message, usize)> {
         if !self.is_between_messages() {
             return None;
         }
-        let whole = self.frames.whole_message(input)?;
-        if whole.len > self.limits.max_message || whole.len as u64 > self.limits.max_frame {
+        let WholeMessage { kind, used, len, key } = self.frames.whole_message(input)?;
+        // A long one is taken as a slice.
+        if len >= SLICE_MIN || len > self.limits.max_message || len as u64 > self.limits.max_frame {
             return None;
         }
-        let message = if whole.len < SLICE_MIN { copy(input, &whole)? } else { slice(input, &whole)? };
+        let payload = Payload::unmask(&input[used..], len, key);
+        let message = match kind {
+            Kind::Text => Message::Text(Text::try_from(payload).ok()?), // bad text is left as it came
+            Kind::Binary => Message::Binary(payload),
+        };
         self.counted += 1;
         self.handle_message();
-        Some(message)
+        Some((message, used + len))
     }
 
     /// Whether the next byte begins a message of which everything is as it stands on the wire: else
@@ -38,28 +41,4 @@ impl Inbound {
             && self.extensions.is_none()
             && self.delivery == Delivery::Whole
     }
-}
-
-/// The message with bytes of its own. Bad text stays where it is.
-#[inline]
-fn copy(input: &mut BytesMut, whole: &WholeMessage) -> Option<Message> {
-    let &WholeMessage { kind, used, len, key } = whole;
-    let payload = Payload::unmask(&input[used..], len, key);
-    let message = match kind {
-        Kind::Text => Message::Text(Text::try_from(payload).ok()?),
-        Kind::Binary => Message::Binary(payload),
-    };
-    input.advance(used + len);
-    Some(message)
-}
-
-/// A binary message as a slice of the input. A text is left to the steps: once it is unmasked where it stands, bad text
-/// cannot stay as it came.
-fn slice(input: &mut BytesMut, whole: &WholeMessage) -> Option<Message> {
-    if whole.kind == Kind::Text {
-        return None;
-    }
-    input.advance(whole.used);
-    mask(&mut input[..whole.len], whole.key);
-    Some(Message::Binary(input.split_to(whole.len).freeze().into()))
 }
