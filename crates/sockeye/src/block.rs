@@ -3,7 +3,7 @@
 use bytes::{Buf, BytesMut};
 use sockeye_proto::connection::WriteBuffer;
 use sockeye_proto::{Event, Inbound, Message};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,8 +25,7 @@ const WRITE_BUFFERS: usize = 8;
 const WRITE_BUFFER_MAX: usize = 64 << 10;
 
 thread_local! {
-    #[expect(clippy::vec_box, reason = "a block goes from hand to hand as a pointer")]
-    static READ: RefCell<Vec<Box<Block>>> = const { RefCell::new(Vec::new()) };
+    static READ: Cell<Option<Box<Block>>> = const { Cell::new(None) };
     static LENT: Arc<AtomicU32> = Arc::default();
     static WRITE: RefCell<Vec<WriteBuffer>> = const { RefCell::new(Vec::new()) };
 }
@@ -42,6 +41,9 @@ pub(crate) struct Block {
     /// How many blocks are lent of the thread that made it, wherever it is now. A buffer of the rest's own size has none.
     home: Option<Arc<AtomicU32>>,
     is_lent: bool,
+    /// In the store: the block beneath it, and how many there are with it.
+    next: Option<Box<Block>>,
+    height: usize,
 }
 
 /// What was read and not parsed; no buffer at all when there is nothing.
@@ -115,8 +117,15 @@ impl Block {
     #[inline]
     #[expect(clippy::unnecessary_box_returns, reason = "a block goes from hand to hand as a pointer")]
     fn of_thread() -> Box<Self> {
-        READ.with_borrow_mut(Vec::pop)
-            .unwrap_or_else(|| Box::new(Self { home: Some(LENT.with(Arc::clone)), ..Self::default() }))
+        let Some(mut block) = READ.take() else { return Self::new() };
+        READ.set(block.next.take());
+        block
+    }
+
+    #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "as above")]
+    fn new() -> Box<Self> {
+        Box::new(Self { home: Some(LENT.with(Arc::clone)), ..Self::default() })
     }
 
     fn is_threads(&self) -> bool {
@@ -169,11 +178,11 @@ impl Block {
             self.bytes.clear();
             self.parsed = 0;
             // At its end a thread has no store any more.
-            let _ = READ.try_with(|blocks| {
-                let mut blocks = blocks.borrow_mut();
-                if blocks.len() < READ_BLOCKS {
-                    blocks.push(self);
-                }
+            let _ = READ.try_with(|store| {
+                self.next = store.take();
+                self.height = self.next.as_ref().map_or(0, |next| next.height) + 1;
+                let is_full = self.height > READ_BLOCKS;
+                store.set(if is_full { self.next } else { Some(self) });
             });
         }
     }
@@ -387,7 +396,9 @@ mod tests {
         for block in blocks {
             return_read(block, &mut Rest::default(), Because::Waiting);
         }
-        assert_eq!(READ.with_borrow(Vec::len), READ_BLOCKS);
+        let store = READ.take();
+        assert_eq!(store.as_ref().map(|block| block.height), Some(READ_BLOCKS));
+        assert_eq!(std::iter::successors(store.as_ref(), |block| block.next.as_ref()).count(), READ_BLOCKS);
     }
 
     #[test]

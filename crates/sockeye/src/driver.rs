@@ -147,22 +147,40 @@ impl<T: Transport> Driver<T> {
         if self.exchange(cx) {
             return Poll::Ready(None);
         }
-        if self.inbound.wants_shutdown() && !self.is_shut {
-            self.is_shut = self.transport.outlet(cx, Outlet::poll_shutdown).is_ready();
-        }
-        if self.inbound.is_overdue() {
-            self.handle_timeout(cx);
+        let is_quiet = self.inbound.is_quiet();
+        if !is_quiet && self.poll_end_or_timeout(cx) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(block) = self.poll_read(cx) {
             return Poll::Ready(block);
         }
-        let deadline = earlier(self.inbound.poll_timeout(), self.transport.write_deadline());
-        if self.timer.poll(deadline, cx).is_pending() {
+        let write_deadline = self.transport.write_deadline();
+        // The deadline of silence only moves on.
+        let is_lasting = is_quiet && write_deadline.is_none();
+        if is_lasting && self.timer.lasts(cx.waker()) {
+            return Poll::Pending;
+        }
+        if self.timer.poll(earlier(self.inbound.poll_timeout(), write_deadline), cx).is_pending() {
+            if is_lasting {
+                self.timer.set_lasting();
+            }
             return Poll::Pending;
         }
         self.handle_timeout(cx);
         Poll::Ready(None)
+    }
+
+    /// Shuts the transport down when all is said, and looks whether a deadline has passed, which is handled then.
+    #[inline(never)] // seldom
+    fn poll_end_or_timeout(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.inbound.wants_shutdown() && !self.is_shut {
+            self.is_shut = self.transport.outlet(cx, Outlet::poll_shutdown).is_ready();
+        }
+        let is_overdue = self.inbound.is_overdue();
+        if is_overdue {
+            self.handle_timeout(cx);
+        }
+        is_overdue
     }
 
     /// Reads once.
@@ -345,9 +363,12 @@ impl<T: Transport> Driver<T> {
     }
 
     /// From now on messages are asked for whole; what nobody read of one in pieces is dropped, and counted.
+    #[inline]
     pub(crate) fn deliver_whole(&mut self) {
-        self.inbound.set_delivery(Delivery::Whole);
-        self.discarded += self.peeked.take().map_or(0, |piece| u32::from(piece.last));
+        if self.inbound.delivery() != Delivery::Whole {
+            self.inbound.set_delivery(Delivery::Whole);
+            self.discarded += self.peeked.take().map_or(0, |piece| u32::from(piece.last));
+        }
     }
 
     /// The kind of the next message that is received in pieces, or of the rest of one; `None` once the connection has

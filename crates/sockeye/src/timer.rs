@@ -9,13 +9,16 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 pin_project! {
-    /// A timer that was set, and whom it will wake.
+    /// A timer that was set, and whom it will wake. What every poll looks at stands together.
     #[derive(Debug)]
+    #[repr(C)]
     struct Armed {
-        #[pin]
-        sleep: Sleep,
         // The one that the timer holds, as long as it has not fired.
         waker: Option<Waker>,
+        // The deadline it is set for only moves on.
+        is_lasting: bool,
+        #[pin]
+        sleep: Sleep,
     }
 }
 
@@ -36,6 +39,19 @@ impl Timer {
         }
     }
 
+    /// Whether it will wake this waker, no later than at a deadline of which [`set_lasting`](Self::set_lasting) told.
+    #[inline]
+    pub(crate) fn lasts(&self, waker: &Waker) -> bool {
+        self.0.as_ref().is_some_and(|armed| armed.is_lasting && armed.wakes(waker))
+    }
+
+    /// The last deadline was one that only moves on: as long as the timer runs it need not be compared again.
+    pub(crate) fn set_lasting(&mut self) {
+        if let Some(armed) = &mut self.0 {
+            *armed.as_mut().project().is_lasting = true;
+        }
+    }
+
     fn poll_sleep(&mut self, deadline: tokio::time::Instant, cx: &mut Context<'_>) -> Poll<()> {
         let armed = self.0.get_or_insert_with(|| Box::pin(Armed::new(deadline)));
         let mut armed = armed.as_mut().project();
@@ -45,6 +61,7 @@ impl Timer {
         loop {
             // A task that has used up its share would not be registered, and never be woken.
             if pin!(unconstrained(armed.sleep.as_mut())).poll(cx).is_pending() {
+                *armed.is_lasting = false;
                 armed.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
                 return Poll::Pending;
             }
@@ -59,13 +76,18 @@ impl Timer {
 
 impl Armed {
     fn new(deadline: tokio::time::Instant) -> Self {
-        Self { sleep: tokio::time::sleep_until(deadline), waker: None }
+        Self { waker: None, is_lasting: false, sleep: tokio::time::sleep_until(deadline) }
     }
 
     /// Whether it will wake this waker at `deadline` or before, and has not yet.
     fn is_set(&self, deadline: tokio::time::Instant, waker: &Waker) -> bool {
-        let wakes = self.waker.as_ref().is_some_and(|held| held.will_wake(waker));
-        wakes && self.sleep.deadline() <= deadline && !self.sleep.is_elapsed()
+        self.sleep.deadline() <= deadline && self.wakes(waker)
+    }
+
+    /// Whether it will wake this waker, and has not yet.
+    #[inline]
+    fn wakes(&self, waker: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|held| held.will_wake(waker)) && !self.sleep.is_elapsed()
     }
 }
 
@@ -110,6 +132,24 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!((woken(&first), woken(&second)), (0, 1));
         assert!(timer.poll(Some(deadline), &mut Context::from_waker(&two)).is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lasting_deadline_is_not_asked_for_again_until_the_timer_fires_or_is_set_anew() {
+        let mut timer = Timer::default();
+        let ((_, one), (_, two)) = (counting(), counting());
+        let (earlier, deadline) = (now() + Duration::from_secs(3), now() + Duration::from_secs(5));
+        timer.set_lasting();
+        assert!(!timer.lasts(&one), "it does not run");
+        assert!(timer.poll(Some(deadline), &mut Context::from_waker(&one)).is_pending());
+        assert!(!timer.lasts(&one), "nobody has said so");
+        timer.set_lasting();
+        assert!(timer.lasts(&one) && !timer.lasts(&two));
+        assert!(timer.poll(Some(earlier), &mut Context::from_waker(&one)).is_pending());
+        assert!(!timer.lasts(&one), "it was set for another");
+        timer.set_lasting();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(!timer.lasts(&one), "it has fired");
     }
 
     #[tokio::test(start_paused = true)]

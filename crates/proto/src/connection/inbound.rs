@@ -165,6 +165,11 @@ impl Inbound {
         self.delivery = delivery;
     }
 
+    /// How messages that begin from now on are delivered.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
     /// Where the next bytes of a long payload may be read to without a detour: the room behind what has come of the
     /// message, in memory that grows with the bytes received. Only while [`poll_event`](Self::poll_event) has left
     /// nothing in the lent buffer. Afterwards [`handle_read`](Self::handle_read) tells how much was read.
@@ -239,6 +244,16 @@ impl Inbound {
             return due; // nearly always: no message is in progress, and nobody counts the time between them
         }
         [due, self.message_due(), self.idle_due()].into_iter().flatten().min()
+    }
+
+    /// Whether nothing is under way, so that no deadline is due but that of silence, which only moves on.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.closing.is_none()
+            && self.assembly.is_none()
+            && self.ping.is_none()
+            && self.clocks.is_none()
+            && self.frames.remaining() == 0
     }
 
     /// Whether a deadline had passed already when the last bytes came. A driver asks this before it reads on, or a peer
