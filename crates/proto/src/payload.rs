@@ -123,22 +123,28 @@ fn mask_words(words: [u64; 3], key: [u8; 4]) -> [u64; 3] {
     words.map(|word| word ^ wide)
 }
 
-/// At most 24 bytes as words, zeros behind them.
+/// At most `INLINE` bytes as words, zeros behind them.
 #[inline]
 fn words_of(bytes: &[u8]) -> [u64; 3] {
-    let (first, rest) = bytes.split_at(bytes.len().min(8));
-    let (second, rest) = rest.split_at(rest.len().min(8));
-    [word_of(first), word_of(second), word_of(rest)]
+    let Some(last) = bytes.last_chunk() else { return [word_of(bytes), 0, 0] };
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    // The end of a word that also holds what stands before it.
+    let part = match bytes.len() % 8 {
+        0 => 0,
+        len => word(last) >> (64 - 8 * len),
+    };
+    match bytes.as_chunks().0 {
+        [first, second, ..] => [word(first), word(second), part],
+        [first] => [word(first), part, 0],
+        [] => [part, 0, 0],
+    }
 }
 
-/// At most 8 bytes as a word, zeros behind them.
+/// Less than 8 bytes as a word, zeros behind them.
 #[inline]
 fn word_of(bytes: &[u8]) -> u64 {
-    if let Some(whole) = bytes.first_chunk() {
-        return u64::from_le_bytes(*whole);
-    }
-    let shifted = |part: u64, at: usize| part << (8 * at);
     let len = bytes.len();
+    let shifted = |part: u64, at: usize| part << (8 * at);
     // Parts that may overlap: nothing is counted.
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));

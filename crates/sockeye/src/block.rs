@@ -179,10 +179,11 @@ impl Block {
             self.parsed = 0;
             // At its end a thread has no store any more.
             let _ = READ.try_with(|store| {
-                self.next = store.take();
-                self.height = self.next.as_ref().map_or(0, |next| next.height) + 1;
+                let next = store.take();
+                self.height = next.as_ref().map_or(0, |next| next.height) + 1;
                 let is_full = self.height > READ_BLOCKS;
-                store.set(if is_full { self.next } else { Some(self) });
+                self.next = next;
+                store.set(if is_full { self.next.take() } else { Some(self) });
             });
         }
     }

@@ -260,7 +260,20 @@ impl Buf for Queue {
         filled
     }
 
-    fn advance(&mut self, mut count: usize) {
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        // Nearly always all of it has left, and it was but small frames.
+        if count > 0 && self.front.is_empty() && self.lane.bytes.is_empty() && count == self.queued() {
+            self.blocked_since = None;
+            return self.clear_tail();
+        }
+        self.advance_in_parts(count);
+    }
+}
+
+impl Queue {
+    #[cold]
+    fn advance_in_parts(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past what waits");
         if count > 0 {
             self.blocked_since = None;
