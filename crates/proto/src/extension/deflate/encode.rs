@@ -1,7 +1,7 @@
 //! The sending half: compresses whole messages where that shrinks them, streamed ones piece by piece.
 
 use super::params::Side;
-use super::pool::{CodecPool, Compressor, Settings};
+use super::pool::{CodecPool, Compressor, ContextId, Settings};
 use super::window::Window;
 use super::{EMPTY, TAIL};
 use crate::extension::{Encode, Piece, Plain, Rsv};
@@ -19,6 +19,9 @@ pub(super) struct Encoder {
     /// Our context, under takeover: the last bytes of the compressed messages, and of no others, because only of
     /// those does the peer's inflater know.
     window: Option<Window>,
+    /// What a compressor that holds the same context is known by: the one of our last message, as long as nothing else
+    /// has come to the window.
+    context: Option<ContextId>,
     /// The message that leaves in pieces.
     open: Option<Open>,
 }
@@ -33,18 +36,23 @@ struct Open {
 impl Encoder {
     pub(super) fn new(own: Side, settings: Settings, threshold: usize, pool: Arc<dyn CodecPool>) -> Self {
         let window = own.takeover.then(|| Window::new(own.window_bits));
-        Self { pool, settings, threshold, window, open: None }
+        Self { pool, settings, threshold, window, context: None, open: None }
     }
 
-    /// A compressor that has nothing in its window, or what ours holds.
+    /// A compressor that has nothing in its window, or what ours holds. One that does so already goes on where it is: to
+    /// tell it the window anew takes longer than to compress a short message.
     fn start(&self) -> Compressor {
-        let history = self.window.as_ref().map_or([&[][..]; 2], Window::parts);
-        start(&*self.pool, self.settings, history)
+        let mut compressor = take(&*self.pool, self.settings);
+        if self.context.is_none() || compressor.context() != self.context {
+            compressor.start(self.window.as_ref().map_or([&[][..]; 2], Window::parts));
+        }
+        compressor
     }
 
     fn keep(&mut self, plain: &[u8]) {
         if let Some(window) = &mut self.window {
             window.push(plain);
+            self.context = None;
         }
     }
 
@@ -72,13 +80,15 @@ impl Encode for Encoder {
         let before = output.len();
         let mut compressor = self.start();
         compressor.compress(message.bytes, output);
-        self.pool.put_compressor(compressor);
-        if output.len() - before >= message.bytes.len() {
+        let has_shrunk = output.len() - before < message.bytes.len();
+        if has_shrunk {
+            self.keep(message.bytes);
+            self.context = self.window.as_ref().map(|_| compressor.name_context());
+        } else {
             output.truncate(before);
-            return None;
         }
-        self.keep(message.bytes);
-        Some(Rsv::RSV1)
+        self.pool.put_compressor(compressor);
+        has_shrunk.then_some(Rsv::RSV1)
     }
 
     fn begin(&mut self, _kind: Kind, compress: Compress) -> Option<Rsv> {
@@ -125,7 +135,8 @@ impl Encode for Encoder {
         // With an empty history whatever is negotiated, so that one form serves every connection.
         let compressed = message.transformed(self.prepared_key(), |plain| {
             let mut output = BytesMut::new();
-            let mut compressor = start(&*self.pool, self.settings, [&[]; 2]);
+            let mut compressor = take(&*self.pool, self.settings);
+            compressor.start([&[]; 2]);
             compressor.compress(plain, &mut output);
             self.pool.put_compressor(compressor);
             (output.len() < plain.len()).then(|| Bytes::copy_from_slice(&output))
@@ -141,10 +152,8 @@ impl Encode for Encoder {
     }
 }
 
-fn start(pool: &dyn CodecPool, settings: Settings, history: [&[u8]; 2]) -> Compressor {
-    let mut compressor = pool.take_compressor(settings).unwrap_or_else(|| Compressor::new(settings));
-    compressor.start(history);
-    compressor
+fn take(pool: &dyn CodecPool, settings: Settings) -> Compressor {
+    pool.take_compressor(settings).unwrap_or_else(|| Compressor::new(settings))
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use super::{STEP, TAIL};
 use bytes::BytesMut;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateError, InflateFlush, Status};
 
 /// Where compressors and inflaters wait for the next message, of any connection.
 ///
-/// A pool only stores. An engine is reset when a message takes it, so it may come back in any state, and a pool may
-/// drop what it has no room for. [`Stock`] does this for one thread, [`SharedPool`] for several.
+/// A pool only stores. An engine may come back in any state, and is reset when a message takes it, unless it holds the
+/// context that this message goes on from; a pool may drop what it has no room for. [`Stock`] does this for one thread, [`SharedPool`] for several.
 pub trait CodecPool: fmt::Debug + Send + Sync {
     /// An idle inflater, or `None` to have a new one made.
     fn take_inflater(&self) -> Option<Inflater>;
@@ -187,6 +188,19 @@ const MARGIN: usize = 64;
 pub struct Compressor {
     stream: Box<zlib_rs::Deflate>,
     settings: Settings,
+    /// What its window holds, where that has a name.
+    context: Option<ContextId>,
+}
+
+/// The name of what one connection has compressed up to one message: never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ContextId(u64);
+
+impl ContextId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Compressor {
@@ -198,7 +212,7 @@ impl Compressor {
             mem_level: settings.mem_level.into(),
             ..DeflateConfig::default()
         };
-        Self { stream: Box::new(zlib_rs::Deflate::new_with_config(config)), settings }
+        Self { stream: Box::new(zlib_rs::Deflate::new_with_config(config)), settings, context: None }
     }
 
     /// What it was made with.
@@ -206,8 +220,19 @@ impl Compressor {
         self.settings
     }
 
+    /// What it is known by, if all that it has compressed since belongs to the context.
+    pub(super) fn context(&self) -> Option<ContextId> {
+        self.context
+    }
+
+    /// Gives a name to what it has compressed so far.
+    pub(super) fn name_context(&mut self) -> ContextId {
+        *self.context.insert(ContextId::next())
+    }
+
     /// Forgets everything, then begins a stream that may refer to `history`, older part first.
     pub(super) fn start(&mut self, history: [&[u8]; 2]) {
+        self.context = None;
         self.stream.reset();
         for part in history {
             // A raw stream takes a dictionary between blocks: this cannot fail.
@@ -217,6 +242,7 @@ impl Compressor {
 
     /// Appends the compressed form of `plain`, all of it, without the [`TAIL`] that comes next.
     pub(super) fn compress(&mut self, mut plain: &[u8], output: &mut BytesMut) {
+        self.context = None;
         // A short message is done in one call, and has no more room cleared for it than it may need.
         let mut room = STEP.min(plain.len() + MARGIN);
         loop {

@@ -251,6 +251,76 @@ fn a_prepared_message_equal_in_length_stays_plain() {
     assert_eq!((rsv, &bytes[..]), (Rsv::NONE, EVEN));
 }
 
+#[test]
+fn the_compressor_of_the_last_message_goes_on_unless_something_came_between() {
+    let pool = Arc::new(SharedPool::default());
+    let own = Side { window_bits: 12, takeover: true };
+    let mut one = Encoder::new(own, SETTINGS, 0, pool.clone());
+    let mut other = Encoder::new(own, SETTINGS, 0, pool.clone());
+    let goes_on = |encoder: &Encoder| {
+        let idle = pool.take_compressor(SETTINGS).expect("one was used");
+        let is_ours = encoder.context.is_some() && idle.context() == encoder.context;
+        pool.put_compressor(idle);
+        is_ours
+    };
+    let text = b"the same for many, ".repeat(50);
+    encode(&mut one, &text, Compress::Auto).expect("shrinks");
+    assert!(goes_on(&one) && !goes_on(&other));
+    assert_eq!(encode(&mut one, &noise(500), Compress::Auto), None);
+    assert!(!goes_on(&one), "it holds what the peer was not told");
+    encode(&mut one, &text, Compress::Auto).expect("shrinks");
+    one.prepared(&Prepared::new(vec![7_u8; 500])).expect("shrinks");
+    assert!(!goes_on(&one), "it lacks what was compressed for all");
+    encode(&mut one, &text, Compress::Auto).expect("shrinks");
+    encode(&mut other, &text, Compress::Auto).expect("shrinks");
+    assert!(goes_on(&other) && !goes_on(&one));
+    one.begin(Kind::Binary, Compress::Auto);
+    piece(&mut one, last(&text));
+    assert!(!goes_on(&one), "pieces are not worth it");
+
+    let mut forgetting = Encoder { window: None, ..Encoder::new(own, SETTINGS, 0, pool.clone()) };
+    encode(&mut forgetting, &text, Compress::Auto).expect("shrinks");
+    assert!(!goes_on(&forgetting), "each message begins anew");
+}
+
+proptest! {
+    /// Whoever had a compressor before: each peer's reader, which knows of its own messages only, reads the next one.
+    #[test]
+    fn connections_share_compressors_and_no_context(
+        messages in prop::collection::vec((0usize..2, 0u8..4, 0usize..500), 1..40),
+    ) {
+        let pool = Arc::new(SharedPool::default());
+        let own = Side { window_bits: SETTINGS.window_bits, takeover: true };
+        let mut ends = [(); 2].map(|()| {
+            (Encoder::new(own, SETTINGS, 0, pool.clone()), zlib_rs::Inflate::new(false, SETTINGS.window_bits))
+        });
+        let source = noise(350).repeat(3);
+        for (at, way, from) in messages {
+            let (encoder, reader) = &mut ends[at];
+            let text = &source[from..from + 500];
+            let wire = match way {
+                0 => encode(encoder, text, Compress::Always),
+                1 => {
+                    encoder.begin(Kind::Binary, Compress::Always);
+                    Some(piece(encoder, last(text)))
+                }
+                2 => {
+                    let (rsv, bytes) = encoder.prepared(&Prepared::new(text.to_vec())).expect("one form or the other");
+                    (!rsv.is_none()).then(|| bytes.to_vec())
+                }
+                _ => encode(encoder, &text[..100], Compress::Always), // shrinks where it has been sent before
+            };
+            let Some(mut wire) = wire else { continue };
+            wire.extend_from_slice(&TAIL);
+            let (mut plain, before) = (vec![0; 600], reader.total_out());
+            let read = reader.decompress(&wire, &mut plain, zlib_rs::InflateFlush::NoFlush);
+            prop_assert!(read.is_ok());
+            let len = usize::try_from(reader.total_out() - before).expect("within the slice");
+            prop_assert_eq!(&plain[..len], &text[..if way < 3 { 500 } else { 100 }]);
+        }
+    }
+}
+
 proptest! {
     /// Our output never refers further back than the window allows: an independent reader of that size reads it.
     #[test]
