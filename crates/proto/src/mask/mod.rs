@@ -52,16 +52,27 @@ fn long(bytes: &mut [u8], key: [u8; 4]) {
     by_blocks(bytes, key);
 }
 
-/// Eight bytes at a time, then four, then what is left.
+/// Sixteen bytes at a time, then eight, then four, then what is left: a branch for each, no matter how many words. Where
+/// nothing is left it ends early, which is most of what it takes for a payload of 8 or 16 bytes.
 #[inline]
 fn by_words(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001; // the key twice
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
+    let (pairs, rest) = bytes.as_chunks_mut::<16>();
+    for pair in pairs {
+        *pair = (u128::from_ne_bytes(*pair) ^ (u128::from(wide) << 64 | u128::from(wide))).to_ne_bytes();
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let (word, rest) = rest.as_chunks_mut::<8>();
+    if let [word] = word {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
+    if rest.is_empty() {
+        return;
+    }
     let (half, rest) = rest.as_chunks_mut::<4>();
-    for half in half {
+    if let [half] = half {
         *half = (u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key)).to_ne_bytes();
     }
     for (byte, key) in rest.iter_mut().zip(key) {
