@@ -36,7 +36,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening {}", listener.local_addr()?);
     loop {
         let (tcp, _) = listener.accept().await?;
-        tcp.set_nodelay(true)?;
         let server = server.clone();
         tokio::spawn(async move {
             if let Ok(ws) = server.accept(tcp).await {
