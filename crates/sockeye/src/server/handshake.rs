@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -81,13 +81,20 @@ impl From<io::Error> for AcceptError {
 
 /// Reads the request's head, under the limits of a handshake that has begun. As soon as `interrupt` is ready it
 /// answers with that rejection.
-pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) fn read<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
     io: S,
     handshake: ServerHandshake,
     interrupt: impl Future<Output = Rejection>,
-) -> Result<Handshake<S>, AcceptError> {
-    read_behind(server, (io, BytesMut::new()), handshake, interrupt).await
+) -> impl Future<Output = Result<Handshake<S>, AcceptError>> {
+    read_behind(server, (io, BytesMut::new()), handshake, interrupt)
+}
+
+/// What a handshake has waited for.
+enum Came {
+    Bytes(io::Result<usize>),
+    Interrupt(Rejection),
+    Deadline,
 }
 
 /// Like [`read`], with what was read of the transport already.
@@ -98,7 +105,7 @@ pub(super) async fn read_behind<S: AsyncRead + AsyncWrite + Unpin>(
     interrupt: impl Future<Output = Rejection>,
 ) -> Result<Handshake<S>, AcceptError> {
     let deadline = handshake.poll_timeout();
-    let mut interrupt = pin!(interrupt);
+    let (mut interrupt, mut timer) = (pin!(interrupt), Timer::default());
     let rejection = loop {
         match handshake.read(&mut input) {
             Ok(None) => {}
@@ -110,12 +117,22 @@ pub(super) async fn read_behind<S: AsyncRead + AsyncWrite + Unpin>(
         if input.capacity() == 0 {
             input = BytesMut::with_capacity(FIRST_READ);
         }
-        match within(deadline, unless(interrupt.as_mut(), io.read_buf(&mut input))).await {
-            Ok(Ok(Ok(0))) => return Err(AcceptError::Eof),
-            Ok(Ok(Ok(_))) => {}
-            Ok(Ok(Err(error))) => return Err(error.into()),
-            Ok(Err(rejection)) => break rejection,
-            Err(Elapsed) => {
+        // In one future: each that stands in another is copied into it.
+        let came = poll_fn(|cx| {
+            if let Poll::Ready(read) = pin!(io.read_buf(&mut input)).poll(cx) {
+                return Poll::Ready(Came::Bytes(read));
+            }
+            if let Poll::Ready(rejection) = interrupt.as_mut().poll(cx) {
+                return Poll::Ready(Came::Interrupt(rejection));
+            }
+            timer.poll(Some(deadline), cx).map(|()| Came::Deadline)
+        });
+        match came.await {
+            Came::Bytes(Ok(0)) => return Err(AcceptError::Eof),
+            Came::Bytes(Ok(_)) => {}
+            Came::Bytes(Err(error)) => return Err(error.into()),
+            Came::Interrupt(rejection) => break rejection,
+            Came::Deadline => {
                 if let Some(rejection) = handshake.handle_timeout(timer::now()) {
                     break rejection;
                 }
@@ -227,14 +244,30 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
 
 async fn write<S: AsyncWrite + Unpin>(
     io: &mut S,
-    bytes: &[u8],
+    mut bytes: &[u8],
     deadline: Instant,
 ) -> Result<(), AcceptError> {
-    let written = within(deadline, async {
-        io.write_all(bytes).await?;
-        io.flush().await
-    });
-    written.await.map_err(|Elapsed| AcceptError::Timeout)?.map_err(AcceptError::Io)
+    let mut timer = Timer::default();
+    poll_fn(|cx| match poll_write_all(io, &mut bytes, cx) {
+        Poll::Ready(written) => Poll::Ready(written.map_err(AcceptError::Io)),
+        Poll::Pending => timer.poll(Some(deadline), cx).map(|()| Err(AcceptError::Timeout)),
+    })
+    .await
+}
+
+/// Writes what is left of `bytes`, and has it leave.
+fn poll_write_all<S: AsyncWrite + Unpin>(
+    io: &mut S,
+    bytes: &mut &[u8],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while !bytes.is_empty() {
+        match ready!(Pin::new(&mut *io).poll_write(cx, bytes))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => *bytes = &bytes[written..],
+        }
+    }
+    Pin::new(io).poll_flush(cx)
 }
 
 /// The deadline came first.

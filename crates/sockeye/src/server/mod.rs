@@ -29,6 +29,7 @@ use http::{HeaderName, HeaderValue};
 use sockeye_proto::Limits;
 use sockeye_proto::extension::Extension;
 use sockeye_proto::handshake::{Policy, ServerHandshake};
+use std::any::Any;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -118,7 +119,8 @@ impl Server {
     ) -> Result<WebSocket<S>, AcceptError> {
         // On the heap while it lasts: the caller's task would have room for its state as long as the connection lives.
         let opened = Box::pin(async {
-            let handshake = self.handshake(io).await?;
+            let reading = self.begin(&io);
+            let handshake = handshake::read(self, io, reading, std::future::pending()).await?;
             handshake.complete().await.0
         });
         opened.await.map(WebSocket::new)
@@ -142,11 +144,16 @@ impl Server {
         io: S,
         read: BytesMut,
     ) -> Result<Handshake<S>, AcceptError> {
-        if let Some(tcp) = stream::tcp(&io) {
+        let reading = self.begin(&io);
+        handshake::read_behind(self, (io, read), reading, std::future::pending()).await
+    }
+
+    /// A handshake that begins now, on this transport.
+    fn begin(&self, io: &dyn Any) -> ServerHandshake {
+        if let Some(tcp) = stream::tcp(io) {
             let _ = tcp.set_nodelay(true); // a connection that has ended already says so when it is read
         }
-        let reading = ServerHandshake::new(self.head, timer::now());
-        handshake::read_behind(self, (io, read), reading, std::future::pending()).await
+        ServerHandshake::new(self.head, timer::now())
     }
 
     fn map_policy(mut self, map: impl FnOnce(Policy) -> Policy) -> Self {
