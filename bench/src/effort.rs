@@ -52,7 +52,7 @@ pub const QUICK: Effort = Effort {
 pub const ALL: Effort = Effort {
     name: "all",
     extent: Extent::All,
-    rounds: 7,
+    rounds: 9,
     few_rounds: 5,
     span: span(200, 1000),
     connections: 1000,

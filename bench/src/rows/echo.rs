@@ -142,7 +142,7 @@ impl Work for Echo {
     }
 
     fn rounds(&self, effort: Effort) -> usize {
-        let is_plain_shape = self.shape.connections <= 100 && self.style == Style::Gathered;
+        let is_plain_shape = self.shape.connections <= 100;
         let is_extra = self.shape.connections > 1000 || self.style == Style::Sent && self.shape.size > 20;
         match effort.extent {
             Extent::Some if is_extra => 0,

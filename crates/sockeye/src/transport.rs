@@ -118,21 +118,24 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
     }
 
     fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.outbound.has_remaining() {
-            match ready!(self.poll_write(cx))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.outbound.advance(written),
+        let mut remaining = self.outbound.remaining();
+        while remaining > 0 {
+            let written = ready!(self.poll_write(cx, remaining))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.outbound.advance(written);
             self.unflushed = true;
+            remaining -= written;
         }
         if self.unflushed { Pin::new(&mut self.writer).poll_flush(cx) } else { Poll::Ready(Ok(())) }
     }
 
-    /// Writes once. What stands in one piece needs no vector, which costs the kernel time.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Writes once of `remaining` bytes. What stands in one piece needs no vector, which costs the kernel time.
+    fn poll_write(&mut self, cx: &mut Context<'_>, remaining: usize) -> Poll<io::Result<usize>> {
         let writer = Pin::new(&mut self.writer);
         let chunk = self.outbound.chunk();
-        if chunk.len() == self.outbound.remaining() || !writer.is_write_vectored() {
+        if chunk.len() == remaining || !writer.is_write_vectored() {
             return writer.poll_write(cx, chunk);
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
