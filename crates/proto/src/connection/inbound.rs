@@ -15,7 +15,7 @@ use crate::limits::{KeepAlive, Limits};
 use crate::message::Kind;
 use crate::payload::Payload;
 use crate::text::Room;
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use parse::Progress;
 use std::io;
 use std::sync::Arc;
@@ -129,11 +129,10 @@ impl Inbound {
     /// keeps and lends again with more bytes behind it.
     #[inline]
     pub fn poll_event(&mut self, input: &mut BytesMut) -> Option<Event> {
-        if let Some((message, used)) = self.poll_message(input) {
-            input.advance(used);
-            return Some(Event::Message(message));
+        match self.poll_whole(input) {
+            Some(message) => Some(Event::Message(message)),
+            None => self.poll_parsed(input),
         }
-        self.poll_parsed(input)
     }
 
     /// Whether [`poll_event`](Self::poll_event) would tell nothing of an empty buffer: only new bytes bring an event.
