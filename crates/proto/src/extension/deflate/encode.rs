@@ -19,8 +19,7 @@ pub(super) struct Encoder {
     /// Our context, under takeover: the last bytes of the compressed messages, and of no others, because only of
     /// those does the peer's inflater know.
     window: Option<Window>,
-    /// What a compressor that holds the same context is known by: the one of our last message, as long as nothing else
-    /// has come to the window.
+    /// The name of what the window holds.
     context: Option<ContextId>,
     /// The message that leaves in pieces.
     open: Option<Open>,
@@ -36,14 +35,15 @@ struct Open {
 impl Encoder {
     pub(super) fn new(own: Side, settings: Settings, threshold: usize, pool: Arc<dyn CodecPool>) -> Self {
         let window = own.takeover.then(|| Window::new(own.window_bits));
-        Self { pool, settings, threshold, window, context: None, open: None }
+        let context = own.takeover.then(ContextId::default);
+        Self { pool, settings, threshold, window, context, open: None }
     }
 
     /// A compressor that has nothing in its window, or what ours holds. One that does so already goes on where it is: to
     /// tell it the window anew takes longer than to compress a short message.
     fn start(&self) -> Compressor {
         let mut compressor = take(&*self.pool, self.settings);
-        if self.context.is_none() || compressor.context() != self.context {
+        if !self.context.as_ref().is_some_and(|context| compressor.holds(context)) {
             compressor.start(self.window.as_ref().map_or([&[][..]; 2], Window::parts));
         }
         compressor
@@ -52,7 +52,7 @@ impl Encoder {
     fn keep(&mut self, plain: &[u8]) {
         if let Some(window) = &mut self.window {
             window.push(plain);
-            self.context = None;
+            self.context = self.context.as_ref().map(ContextId::next);
         }
     }
 
@@ -83,7 +83,9 @@ impl Encode for Encoder {
         let has_shrunk = output.len() - before < message.bytes.len();
         if has_shrunk {
             self.keep(message.bytes);
-            self.context = self.window.as_ref().map(|_| compressor.name_context());
+            if let Some(context) = &self.context {
+                compressor.set_context(context.clone());
+            }
         } else {
             output.truncate(before);
         }

@@ -3,14 +3,14 @@
 use super::{STEP, TAIL};
 use bytes::BytesMut;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateError, InflateFlush, Status};
 
 /// Where compressors and inflaters wait for the next message, of any connection.
 ///
-/// A pool only stores. An engine may come back in any state, and is reset when a message takes it, unless it holds the
-/// context that this message goes on from; a pool may drop what it has no room for. [`Stock`] does this for one thread, [`SharedPool`] for several.
+/// A pool only stores, and may drop what it has no room for. An engine may come back in any state: a message that takes it
+/// resets it, unless it holds the context that this message goes on from. [`Stock`] does this for one thread,
+/// [`SharedPool`] for several.
 pub trait CodecPool: fmt::Debug + Send + Sync {
     /// An idle inflater, or `None` to have a new one made.
     fn take_inflater(&self) -> Option<Inflater>;
@@ -192,14 +192,24 @@ pub struct Compressor {
     context: Option<ContextId>,
 }
 
-/// The name of what one connection has compressed up to one message: never given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ContextId(u64);
+/// The name of what one connection has compressed up to one message.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ContextId {
+    /// The connection: another has another place in memory, as long as one of its names is known.
+    of: Arc<()>,
+    message: u64,
+}
 
 impl ContextId {
-    fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    /// The name after one message more.
+    pub(super) fn next(&self) -> Self {
+        Self { of: self.of.clone(), message: self.message + 1 }
+    }
+}
+
+impl PartialEq for ContextId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.of, &other.of) && self.message == other.message
     }
 }
 
@@ -220,14 +230,20 @@ impl Compressor {
         self.settings
     }
 
-    /// What it is known by, if all that it has compressed since belongs to the context.
-    pub(super) fn context(&self) -> Option<ContextId> {
-        self.context
+    /// Whether it stands where this context ends.
+    pub(super) fn holds(&self, context: &ContextId) -> bool {
+        self.context.as_ref() == Some(context)
     }
 
-    /// Gives a name to what it has compressed so far.
-    pub(super) fn name_context(&mut self) -> ContextId {
-        *self.context.insert(ContextId::next())
+    /// Names what it has compressed so far.
+    pub(super) fn set_context(&mut self, context: ContextId) {
+        self.context = Some(context);
+    }
+
+    /// Whether nothing has been compressed since the stream began.
+    #[cfg(test)]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.stream.total_in() == 0
     }
 
     /// Forgets everything, then begins a stream that may refer to `history`, older part first.

@@ -13,7 +13,8 @@ fn keeping() -> Encoder {
 }
 
 fn forgetting() -> Encoder {
-    Encoder { window: None, ..keeping() }
+    let own = Side { window_bits: SETTINGS.window_bits, takeover: false };
+    Encoder::new(own, SETTINGS, THRESHOLD, Arc::new(SharedPool::default()))
 }
 
 fn encode(encoder: &mut Encoder, bytes: &[u8], compress: Compress) -> Option<Vec<u8>> {
@@ -259,13 +260,19 @@ fn the_compressor_of_the_last_message_goes_on_unless_something_came_between() {
     let mut other = Encoder::new(own, SETTINGS, 0, pool.clone());
     let goes_on = |encoder: &Encoder| {
         let idle = pool.take_compressor(SETTINGS).expect("one was used");
-        let is_ours = encoder.context.is_some() && idle.context() == encoder.context;
+        let is_ours = encoder.context.as_ref().is_some_and(|context| idle.holds(context));
         pool.put_compressor(idle);
         is_ours
     };
     let text = b"the same for many, ".repeat(50);
     encode(&mut one, &text, Compress::Auto).expect("shrinks");
     assert!(goes_on(&one) && !goes_on(&other));
+    let started = one.start();
+    assert!(!started.is_fresh(), "it goes on");
+    pool.put_compressor(started);
+    let started = other.start();
+    assert!(started.is_fresh(), "it begins with the other's window");
+    encode(&mut one, &text, Compress::Auto).expect("shrinks");
     assert_eq!(encode(&mut one, &noise(500), Compress::Auto), None);
     assert!(!goes_on(&one), "it holds what the peer was not told");
     encode(&mut one, &text, Compress::Auto).expect("shrinks");
@@ -278,21 +285,23 @@ fn the_compressor_of_the_last_message_goes_on_unless_something_came_between() {
     piece(&mut one, last(&text));
     assert!(!goes_on(&one), "pieces are not worth it");
 
-    let mut forgetting = Encoder { window: None, ..Encoder::new(own, SETTINGS, 0, pool.clone()) };
+    let mut forgetting = Encoder::new(Side { takeover: false, ..own }, SETTINGS, 0, pool.clone());
     encode(&mut forgetting, &text, Compress::Auto).expect("shrinks");
-    assert!(!goes_on(&forgetting), "each message begins anew");
+    assert!(forgetting.start().is_fresh(), "each message begins anew");
 }
 
 proptest! {
     /// Whoever had a compressor before: each peer's reader, which knows of its own messages only, reads the next one.
     #[test]
     fn connections_share_compressors_and_no_context(
-        messages in prop::collection::vec((0usize..2, 0u8..4, 0usize..500), 1..40),
+        messages in prop::collection::vec((0usize..2, 0u8..7, 0usize..500), 1..40),
+        (window_bits, level) in (9u8..=15, 1u8..=9),
     ) {
+        let settings = Settings { window_bits, level, mem_level: 5 };
         let pool = Arc::new(SharedPool::default());
-        let own = Side { window_bits: SETTINGS.window_bits, takeover: true };
+        let own = Side { window_bits, takeover: true };
         let mut ends = [(); 2].map(|()| {
-            (Encoder::new(own, SETTINGS, 0, pool.clone()), zlib_rs::Inflate::new(false, SETTINGS.window_bits))
+            (Encoder::new(own, settings, 0, pool.clone()), zlib_rs::Inflate::new(false, window_bits))
         });
         let source = noise(350).repeat(3);
         for (at, way, from) in messages {
@@ -308,7 +317,16 @@ proptest! {
                     let (rsv, bytes) = encoder.prepared(&Prepared::new(text.to_vec())).expect("one form or the other");
                     (!rsv.is_none()).then(|| bytes.to_vec())
                 }
-                _ => encode(encoder, &text[..100], Compress::Always), // shrinks where it has been sent before
+                3 => encode(encoder, &text[..100], Compress::Always), // shrinks where it has been sent before
+                4 => encode(encoder, b"", Compress::Always),
+                5 => {
+                    encoder.begin(Kind::Binary, Compress::Always);
+                    Some(piece(encoder, last(b"")))
+                }
+                _ => {
+                    encoder.begin(Kind::Binary, Compress::Always); // and given up
+                    None
+                }
             };
             let Some(mut wire) = wire else { continue };
             wire.extend_from_slice(&TAIL);
@@ -316,7 +334,7 @@ proptest! {
             let read = reader.decompress(&wire, &mut plain, zlib_rs::InflateFlush::NoFlush);
             prop_assert!(read.is_ok());
             let len = usize::try_from(reader.total_out() - before).expect("within the slice");
-            prop_assert_eq!(&plain[..len], &text[..if way < 3 { 500 } else { 100 }]);
+            prop_assert_eq!(&plain[..len], &text[..[500, 500, 500, 100, 0, 0][usize::from(way)]]);
         }
     }
 }
