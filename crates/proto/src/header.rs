@@ -105,7 +105,7 @@ impl Header {
         Ok(Some((Self { fin, rsv: Rsv::from_bits(first >> 4), opcode, mask, payload_len }, used)))
     }
 
-    /// Writes the header to the front of `out`; returns its length in bytes.
+    /// Writes the header to the front of `out`, and zeros behind it; returns its length in bytes.
     #[inline]
     pub fn encode(&self, out: &mut [u8; MAX_HEADER]) -> usize {
         let (bytes, len) = self.to_bytes();

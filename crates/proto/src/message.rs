@@ -70,7 +70,8 @@ impl Message {
     }
 
     /// The same, moved word by word where it is short: for one that may have been received just before. A processor that
-    /// loads more at once than was stored at once waits until it is in its cache.
+    /// loads at once what was stored in parts waits until the parts are in its cache. For drivers.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn by_words(self) -> Self {
         match self {

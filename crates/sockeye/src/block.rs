@@ -202,6 +202,9 @@ pub(crate) fn take_read(rest: &mut Rest) -> Box<Block> {
             block
         }
     };
+    if block.bytes.is_empty() {
+        let _ = block.bytes.try_reclaim(READ_BLOCK); // its very front, unless messages are slices of it
+    }
     // It begins anew in the same place once what was parsed takes half of it, and messages that were slices are gone. Not
     // before: bytes are only moved to where they do not stand already, else the block would grow.
     if block.bytes.capacity() - block.bytes.len() < READ_BLOCK / 2 {
@@ -245,7 +248,6 @@ pub(crate) fn return_write(buffer: WriteBuffer) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Buf;
     use sockeye_proto::connection::{Connection, Setup};
     use sockeye_proto::{Compress, Message};
 
@@ -341,14 +343,42 @@ mod tests {
     }
 
     #[test]
+    fn what_was_parsed_is_not_copied_with_the_rest() {
+        let _rests = lent_out();
+        for because in [Because::Waiting, Because::MayParseOn] {
+            let (mut block, mut rest) = (block_of(100), Rest::default());
+            block.bytes[97..].copy_from_slice(b"end");
+            block.parsed = 97;
+            return_read(block, &mut rest, because);
+            assert_eq!(held(&rest), &b"end"[..]);
+            let block = take_read(&mut rest);
+            assert_eq!((&block.bytes[..], block.parsed), (&b"end"[..], 0));
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_cut_begins_at_its_front_again_once_nobody_holds_what_was_cut_off() {
+        let (mut block, mut rest) = (block_of(9000), Rest::default());
+        let place = block.bytes.as_ptr();
+        let slice = block.bytes.split_to(9000).freeze();
+        return_read(block, &mut rest, Because::Waiting);
+        let block = take_read(&mut rest);
+        assert_eq!(block.bytes.as_ptr(), place.wrapping_add(9000));
+        return_read(block, &mut rest, Because::Waiting);
+        drop(slice);
+        let block = take_read(&mut rest);
+        assert_eq!((block.bytes.as_ptr(), block.bytes.capacity()), (place, READ_BLOCK));
+    }
+
+    #[test]
     fn a_kept_block_goes_on_where_it_is() {
         let mut rest = Rest::default();
         let mut block = block_of(100);
         let place = block.bytes.as_ptr();
-        block.bytes.advance(90);
+        block.parsed = 90;
         return_read(block, &mut rest, Because::MayParseOn);
-        let block = take_read(&mut rest);
-        assert_eq!(block.bytes[..], [7; 10]);
+        let mut block = take_read(&mut rest);
+        assert_eq!(block.rest()[..], [7; 10]);
         assert_eq!(block.bytes.as_ptr(), place.wrapping_add(90));
         assert_eq!(block.bytes.capacity(), READ_BLOCK - 90);
     }
@@ -358,10 +388,10 @@ mod tests {
         for (parsed, left) in [(6, 10), (READ_BLOCK / 2, 131), (READ_BLOCK - 14, 14)] {
             let (mut block, mut rest) = (block_of(parsed + left), Rest::default());
             let place = block.bytes.as_ptr();
-            block.bytes.advance(parsed);
+            block.parsed = parsed;
             return_read(block, &mut rest, Because::MayParseOn);
-            let block = take_read(&mut rest);
-            assert_eq!(block.bytes.len(), left);
+            let mut block = take_read(&mut rest);
+            assert_eq!(block.rest().len(), left);
             let begins_anew = parsed >= READ_BLOCK / 2;
             assert_eq!(block.bytes.as_ptr() == place, begins_anew, "{parsed}");
             let room = block.bytes.capacity() - left;

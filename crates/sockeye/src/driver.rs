@@ -94,29 +94,41 @@ impl<T: Transport> Driver<T> {
     #[inline(never)] // out of the short way of messages
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         while self.closed.is_none() {
-            let event = if let Some(event) = self.parse() {
-                event
-            } else {
-                let Some(mut block) = std::task::ready!(self.poll_progress(cx)) else { continue };
-                let event = block.parse_event(&mut self.inbound);
-                block::return_read(block, &mut self.rest, Because::MayParseOn);
-                let Some(event) = event else { continue };
-                event
+            let event = match self.parse() {
+                Some(event) => self.handle_event(event, cx),
+                None => match std::task::ready!(self.poll_progress(cx)) {
+                    Some(block) => self.event_of(block, cx),
+                    None => None,
+                },
             };
-            self.span.event(&event);
-            match event {
-                Event::Closed(closed) => self.handle_closed(closed, cx),
-                Event::Control(control) => {
-                    self.transport
-                        .outlet(cx, |outlet, _| outlet.queue(|outbound| outbound.handle_control(&control)));
-                    self.transport.set_must_flush(MustFlush::Yes);
-                    self.exchange(cx);
-                    return Poll::Ready(Some(Event::Control(control)));
-                }
-                event => return Poll::Ready(Some(event)),
+            if event.is_some() {
+                return Poll::Ready(event);
             }
         }
         Poll::Ready(None)
+    }
+
+    /// What comes first in a block, which is given back.
+    #[cold] // as `poll_event`
+    fn event_of(&mut self, mut block: Box<Block>, cx: &mut Context<'_>) -> Option<Event> {
+        let event = block.parse_event(&mut self.inbound);
+        block::return_read(block, &mut self.rest, Because::MayParseOn);
+        self.handle_event(event?, cx)
+    }
+
+    /// Answers a control frame. The event as others see it, if they do.
+    fn handle_event(&mut self, event: Event, cx: &mut Context<'_>) -> Option<Event> {
+        self.span.event(&event);
+        if let Event::Control(control) = &event {
+            self.transport.outlet(cx, |outlet, _| outlet.queue(|outbound| outbound.handle_control(control)));
+            self.transport.set_must_flush(MustFlush::Yes);
+            self.exchange(cx);
+        }
+        if let Event::Closed(closed) = event {
+            self.handle_closed(closed, cx);
+            return None;
+        }
+        Some(event)
     }
 
     /// The next event of what is here already.
@@ -171,7 +183,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Shuts the transport down when all is said, and looks whether a deadline has passed, which is handled then.
-    #[inline(never)] // seldom
+    #[inline(never)] // nearly always it is quiet
     fn poll_end_or_timeout(&mut self, cx: &mut Context<'_>) -> bool {
         if self.inbound.wants_shutdown() && !self.is_shut {
             self.is_shut = self.transport.outlet(cx, Outlet::poll_shutdown).is_ready();
@@ -345,15 +357,19 @@ impl<T: Transport> Driver<T> {
                 return Poll::Ready(Ok(Some(message)));
             }
             // So is what comes next, where nothing else is under way.
-            if self.rest.is_empty() && self.inbound.is_between_messages() {
+            let event = if self.rest.is_empty() && self.inbound.is_between_messages() {
                 let Some(mut block) = std::task::ready!(self.poll_progress(cx)) else { continue };
-                let message = block.parse_message(&mut self.inbound);
-                block::return_read(block, &mut self.rest, Because::MayParseOn);
-                let Some(message) = message else { continue };
-                self.span.message(&message);
-                return Poll::Ready(Ok(Some(message)));
-            }
-            match std::task::ready!(self.poll_event(cx)) {
+                if let Some(message) = block.parse_message(&mut self.inbound) {
+                    block::return_read(block, &mut self.rest, Because::MayParseOn);
+                    self.span.message(&message);
+                    return Poll::Ready(Ok(Some(message)));
+                }
+                let Some(event) = self.event_of(block, cx) else { continue };
+                Some(event)
+            } else {
+                std::task::ready!(self.poll_event(cx))
+            };
+            match event {
                 Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
                 Some(Event::Piece(piece)) => self.discarded += u32::from(piece.last),
                 Some(_) => {}

@@ -245,14 +245,20 @@ impl Inbound {
         [due, self.message_due(), self.idle_due()].into_iter().flatten().min()
     }
 
-    /// Whether nothing is under way, so that no deadline is due but that of silence, which only moves on.
+    /// Whether nothing is under way, so that no deadline runs but that of silence, which only moves on: it is not
+    /// [overdue](Self::is_overdue), and does not [want a shutdown](Self::wants_shutdown).
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.closing.is_none()
+        let is_quiet = self.closing.is_none()
             && self.assembly.is_none()
             && self.ping.is_none()
             && self.clocks.is_none()
-            && self.frames.remaining() == 0
+            && self.frames.remaining() == 0;
+        debug_assert!(
+            !is_quiet || self.poll_timeout() == self.keep_alive_due() && !self.is_overdue(),
+            "a deadline was forgotten"
+        );
+        is_quiet
     }
 
     /// Whether a deadline had passed already when the last bytes came. A driver asks this before it reads on, or a peer
