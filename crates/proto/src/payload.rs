@@ -20,8 +20,8 @@ pub struct Payload(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// The bytes, then anything, and in the last byte how many they are. They are made as three words and copied as such: a processor that
-    /// loads a word of which parts were just stored waits for them.
+    /// The bytes, then anything, and in the last byte how many they are. They are made as three words and copied as such: a
+    /// processor that loads a word of which parts were just stored waits for them.
     Inline([u8; PADDED]),
     Shared(Bytes),
 }

@@ -272,7 +272,7 @@ impl Buf for Queue {
 }
 
 impl Queue {
-    #[cold]
+    #[inline(never)] // out of the way of small frames
     fn advance_in_parts(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past what waits");
         if count > 0 {
