@@ -22,7 +22,8 @@ const SCRIPTS: [&str; 4] = ["bun", "ws", "bufferutil", "socket.io"];
 /// The processor, memory and kernel.
 pub fn description() -> String {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".into());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // Those of the machine: the load, which asks, is kept on one of them.
+    let cores = fs::read_to_string("/proc/cpuinfo").unwrap_or_default().matches("processor\t:").count();
     let memory =
         field("/proc/meminfo", "MemTotal").and_then(|size| size.trim_end_matches(" kB").parse::<f64>().ok());
     let gibibytes = memory.unwrap_or(0.0) / f64::from(1 << 20);

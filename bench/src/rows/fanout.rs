@@ -3,7 +3,7 @@
 use super::{Row, START, Section, Stage, Target, Work, sample};
 use crate::contestant::Contestant::{self, *};
 use crate::contestant::WITHOUT_LIMITS;
-use crate::effort::{Effort, Extent};
+use crate::effort::Effort;
 use crate::load::fanout::{self, Dialect, Shape, digits, text};
 use crate::load::handshake::Opening;
 use crate::measured::Sample;
@@ -37,7 +37,7 @@ impl Work for Fanout {
 
     /// Most of a round goes by until everybody has subscribed.
     fn rounds(&self, effort: Effort) -> usize {
-        if effort.extent == Extent::Some { effort.few_rounds } else { effort.rounds }
+        effort.few_rounds
     }
 
     fn takes(&self, effort: Effort) -> Duration {
