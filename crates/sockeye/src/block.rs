@@ -1,20 +1,27 @@
 //! The thread's buffers, lent to whichever connection is being polled, so that idle connections own none.
 
-use bytes::{Buf, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, BytesMut};
 use sockeye_proto::connection::WriteBuffer;
 use sockeye_proto::{Event, Inbound, Message};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Bytes that one read may bring. The rest that a connection keeps after a read is at most this.
-pub(crate) const READ_BLOCK: usize = 32 << 10;
+/// Bytes that a block has room for: eight messages of 16 KiB with their headers. The rest that a connection keeps after a
+/// read is at most this.
+pub(crate) const READ_BLOCK: usize = 132 << 10;
+
+/// Bytes that one read may bring. Where the last one brought as much, the next may bring a whole block: a system call for
+/// each part of what comes costs more than the part.
+const READ_SOME: usize = 32 << 10;
 
 /// From this many unparsed bytes on a connection keeps the block itself instead of a copy of the rest.
 const KEEP_MIN: usize = READ_BLOCK / 2;
 
 /// A thread's blocks that connections may keep for a shorter rest: nearly always for the moment until they are polled
-/// again, and without a copy. A program that works long on its messages pins no more than these.
+/// again, and without a copy. A program that works long on its messages pins no more than these. While so many are kept,
+/// no read brings more than `READ_SOME`.
 const LENT_MAX: u32 = 8;
 
 /// Read blocks that a thread has in store.
@@ -38,6 +45,8 @@ pub(crate) struct Block {
     /// How many of them, at the front, are parsed. So the next read into a block that is all parsed begins where the last
     /// one did, in memory that is in the processor's cache.
     parsed: usize,
+    /// Whether the last read brought at least `READ_SOME`, whoever's it was.
+    is_busy: bool,
     /// How many blocks are lent of the thread that made it, wherever it is now. A buffer of the rest's own size has none.
     home: Option<Arc<AtomicU32>>,
     is_lent: bool,
@@ -142,6 +151,10 @@ impl Block {
         self.is_lent
     }
 
+    fn may_lend(&self) -> bool {
+        self.home.as_ref().is_some_and(|home| home.load(Ordering::Relaxed) < LENT_MAX)
+    }
+
     fn end_loan(&mut self) {
         if let Some(home) = self.home.as_ref().filter(|_| self.is_lent) {
             home.fetch_sub(1, Ordering::Relaxed);
@@ -163,6 +176,19 @@ impl Block {
     #[inline]
     fn is_parsed(&self) -> bool {
         self.parsed == self.bytes.len()
+    }
+
+    /// Room for what is read next.
+    #[inline]
+    pub(crate) fn room(&mut self) -> Limit<&mut BytesMut> {
+        let most = if self.is_busy && self.may_lend() { READ_BLOCK } else { READ_SOME };
+        (&mut self.bytes).limit(most)
+    }
+
+    /// Takes note of how much a read has brought.
+    #[inline]
+    pub(crate) fn brought(&mut self, len: usize) {
+        self.is_busy = len >= READ_SOME;
     }
 
     /// What is not parsed, alone.
@@ -223,7 +249,9 @@ pub(crate) fn return_read(block: Box<Block>, rest: &mut Rest, because: Because) 
 #[inline(never)] // most reads bring whole messages
 fn keep(mut block: Box<Block>, because: Because) -> Rest {
     let len = block.bytes.len() - block.parsed;
-    if len >= KEEP_MIN || because == Because::MayParseOn && block.lend() {
+    let is_long = len >= KEEP_MIN;
+    let is_lent = (is_long || because == Because::MayParseOn) && block.lend();
+    if is_long || is_lent {
         return Rest(Some(block));
     }
     let rest = Rest::new(BytesMut::from(&block.bytes[block.parsed..]));
@@ -286,6 +314,35 @@ mod tests {
     fn a_block_has_room_for_a_whole_read() {
         let block = take_read(&mut Rest::default());
         assert!(block.bytes.is_empty() && block.bytes.capacity() >= READ_BLOCK, "{}", block.bytes.capacity());
+    }
+
+    fn room(block: &mut Block) -> usize {
+        block.room().remaining_mut()
+    }
+
+    #[test]
+    fn a_read_brings_a_whole_block_where_the_last_one_brought_much() {
+        let mut block = take_read(&mut Rest::default());
+        for (brought, most) in
+            [(0, READ_SOME), (READ_SOME, READ_BLOCK), (READ_BLOCK, READ_BLOCK), (READ_SOME - 1, READ_SOME)]
+        {
+            block.brought(brought);
+            assert_eq!(room(&mut block), most, "after {brought}");
+        }
+    }
+
+    #[test]
+    fn a_read_brings_no_whole_block_while_as_many_are_lent_as_may_be() {
+        let mut rests = lent_out();
+        let mut block = take_read(&mut Rest::default());
+        block.brought(READ_SOME);
+        assert_eq!(room(&mut block), READ_SOME);
+        rests.pop();
+        assert_eq!(room(&mut block), READ_BLOCK);
+        let mut long = Rest::default();
+        return_read(block_of(READ_BLOCK), &mut long, Because::Waiting);
+        assert_eq!(lent(), LENT_MAX, "a long rest counts as well");
+        assert_eq!(room(&mut block), READ_SOME);
     }
 
     #[test]

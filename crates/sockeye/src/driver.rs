@@ -205,10 +205,11 @@ impl<T: Transport> Driver<T> {
             return Poll::Ready(None);
         }
         let mut block = block::take_read(&mut self.rest);
-        let Poll::Ready(read) = self.transport.poll_read(&mut block.bytes, cx) else {
+        let Poll::Ready(read) = self.transport.poll_read(&mut block.room(), cx) else {
             block::return_read(block, &mut self.rest, Because::Waiting);
             return Poll::Pending;
         };
+        block.brought(*read.as_ref().unwrap_or(&0));
         self.handle_read(read);
         Poll::Ready(Some(block))
     }

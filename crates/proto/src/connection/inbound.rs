@@ -26,7 +26,6 @@ mod whole;
 
 /// A payload of which at least this much has come, and as much is missing, is worth reading straight into its
 /// message: a read that brings less costs more than the copy that it saves.
-/// Where the driver reads 32 KiB, its first read has brought as much beside the header.
 const DIRECT_MIN: usize = (32 << 10) - MAX_HEADER;
 
 /// The receiving half of a connection.

@@ -16,8 +16,8 @@ use bytes::{Buf, BytesMut};
 use std::time::Duration;
 
 /// Payloads of at least this many bytes that stand whole in the lent buffer are taken as slices of it, and shorter
-/// ones are copied out. A driver that lends blocks of 32 KiB has none pinned for less than a quarter of it.
-pub(super) const SLICE_MIN: usize = 8 << 10;
+/// ones are copied out. A driver that lends blocks of 132 KiB has none pinned for less than a quarter of it.
+pub(super) const SLICE_MIN: usize = 33 << 10;
 
 /// More than one byte of deflate can ever give (1032, RFC 1951 3.2.5: 258 bytes for two bits).
 const MOST_INFLATED: usize = 1100;
