@@ -46,9 +46,8 @@ pub(crate) struct Elsewhere {
 }
 
 impl<T: Transport> Driver<T> {
-    pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut) -> Self {
+    pub(crate) fn new(transport: T, inbound: Inbound, rest: BytesMut, timer: Timer) -> Self {
         let rest = Rest::new(rest);
-        let timer = Timer::default();
         let span = ConnectionSpan::new(transport.outbound(Outbound::role));
         Self {
             transport,

@@ -6,7 +6,7 @@ use crate::sender::{Mailbox, Sender};
 use crate::sending::{self, Outlets};
 use crate::split::{self, ReadHalf, WriteHalf};
 use crate::streaming::{MessageReader, MessageWriter, Pieces};
-use crate::timer;
+use crate::timer::{self, Timer};
 use crate::transport::{Outlet, Transport, Whole};
 use bytes::BytesMut;
 use sockeye_proto::connection::{Connection, Refusal, SendError, Setup, Traffic};
@@ -65,6 +65,8 @@ pub(crate) struct Parts<S> {
     /// What was read behind the handshake.
     pub(crate) rest: BytesMut,
     pub(crate) subprotocol: Option<String>,
+    /// That of the handshake, if it has set one.
+    pub(crate) timer: Timer,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -72,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let now = timer::now();
         let Connection { mut inbound, outbound } = Connection::new(parts.setup, now);
         inbound.handle_read(parts.rest.len(), now);
-        let driver = Driver::new(Whole(Outlet::new(outbound, parts.io)), inbound, parts.rest);
+        let driver = Driver::new(Whole(Outlet::new(outbound, parts.io)), inbound, parts.rest, parts.timer);
         let subprotocol = parts.subprotocol.map(|name| Box::new(name.into()));
         Self(Box::new(Open { driver, subprotocol }))
     }

@@ -3,7 +3,7 @@
 use super::report::{Report, timed};
 use super::{Client, ConnectError};
 use crate::mask_keys::ThreadKeys;
-use crate::timer;
+use crate::timer::{self, Timer};
 use crate::websocket::{Parts, WebSocket};
 use bytes::BytesMut;
 use sockeye_proto::connection::Setup;
@@ -40,7 +40,8 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         codecs: response.codecs,
         mask_keys: Some(Box::new(ThreadKeys)),
     };
-    Ok(WebSocket::new(Parts { io, setup, rest, subprotocol: response.subprotocol }))
+    let subprotocol = response.subprotocol;
+    Ok(WebSocket::new(Parts { io, setup, rest, subprotocol, timer: Timer::default() }))
 }
 
 async fn write<S: AsyncWrite + Unpin>(io: &mut S, request: &[u8]) -> std::io::Result<()> {

@@ -31,6 +31,9 @@ pub struct Handshake<S> {
     /// What was read behind the request.
     rest: BytesMut,
     deadline: Instant,
+    /// Set, if the request had to be waited for; the connection goes on with it, since to set another costs more than one
+    /// wake-up too many.
+    timer: Timer,
 }
 
 /// Why a connection was not opened.
@@ -110,7 +113,7 @@ pub(super) async fn read_behind<S: AsyncRead + AsyncWrite + Unpin>(
         match handshake.read(&mut input) {
             Ok(None) => {}
             Ok(Some(request)) => {
-                return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline });
+                return Ok(Handshake { io, server: server.clone(), request, rest: input, deadline, timer });
             }
             Err(rejection) => break rejection,
         }
@@ -195,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
 
     /// Like [`accept`](Self::accept): what the connection is made of, and the request.
     pub(super) async fn complete(self) -> (Result<Parts<S>, AcceptError>, Request) {
-        let Self { mut io, server, request, rest, deadline } = self;
+        let Self { mut io, server, request, rest, deadline, timer } = self;
         let answer = request.accept(&server.policy).map(|accepted| {
             let answer = accepted.encode();
             let setup = Setup { limits: server.limits, codecs: accepted.codecs, mask_keys: None };
@@ -204,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
         let opened = match answer {
             Ok((answer, setup, subprotocol)) => {
                 let written = write(&mut io, &answer, deadline).await;
-                written.map(|()| Parts { io, setup, rest, subprotocol })
+                written.map(|()| Parts { io, setup, rest, subprotocol, timer })
             }
             Err(rejection) => Err(refuse(io, rejection, deadline).await),
         };

@@ -1,6 +1,7 @@
 //! Taking a connection over from hyper, which has read the request.
 
 use super::{AcceptError, Rejection, Request, Server};
+use crate::timer::Timer;
 use crate::websocket::{Parts, WebSocket};
 use bytes::BytesMut;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -95,7 +96,13 @@ impl Future for Upgrade {
             return Poll::Ready(Err(AcceptError::Eof)); // polled again after it was ready
         };
         let io = Upgraded(TokioIo::new(upgraded));
-        Poll::Ready(Ok(WebSocket::new(Parts { io, setup, rest: BytesMut::new(), subprotocol })))
+        Poll::Ready(Ok(WebSocket::new(Parts {
+            io,
+            setup,
+            rest: BytesMut::new(),
+            subprotocol,
+            timer: Timer::default(),
+        })))
     }
 }
 
