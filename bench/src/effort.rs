@@ -13,6 +13,8 @@ pub struct Effort {
     /// The same, for rows that take long, or are of less interest: as many as an interval needs.
     pub few_rounds: usize,
     pub span: Span,
+    /// In which what is measured goes by, where servers take turns.
+    pub turns: u32,
     /// Idle connections.
     pub connections: usize,
     /// Messages, and handshakes, whose instructions are counted.
@@ -33,6 +35,7 @@ pub const SMOKE: Effort = Effort {
     rounds: 2,
     few_rounds: 2,
     span: span(20, 60),
+    turns: 3,
     connections: 100,
     counted: 200,
 };
@@ -44,17 +47,19 @@ pub const QUICK: Effort = Effort {
     rounds: 5,
     few_rounds: 3,
     span: span(60, 240),
+    turns: 6,
     connections: 500,
     counted: 1000,
 };
 
-/// Within three quarters of an hour. Many short rounds: where a machine is slow for some seconds, it is for every server.
+/// Within three quarters of an hour.
 pub const ALL: Effort = Effort {
     name: "all",
     extent: Extent::All,
-    rounds: 21,
+    rounds: 15,
     few_rounds: 9,
-    span: span(200, 300),
+    span: span(200, 400),
+    turns: 10,
     connections: 1000,
     counted: 4000,
 };

@@ -1,8 +1,7 @@
 //! The other side of clients: answers their handshakes, and then each message by one that was made beforehand.
 
 use super::echo::Shape;
-use super::{Figures, Span, histogram};
-use crate::server::Server;
+use super::session::{Load, Tally};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 use std::io::{self, BufRead, BufReader, Write};
@@ -18,30 +17,32 @@ const BUFFER: usize = 256 << 10;
 /// The longest that a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Responds to the connections of a process, and measures that.
-pub fn run(process: &Server, listener: &TcpListener, shape: Shape, span: Span) -> io::Result<Figures> {
-    let ring = Ring::new(shape.size, shape.in_flight);
-    let mut responder = Responder::accept(listener, shape.connections)?;
-    let begun = Instant::now();
-    while begun.elapsed() < span.warm_up {
-        responder.turn(&ring)?;
-    }
-    let (before, cpu, begun) = (responder.requests(&ring), process.cpu_time()?, Instant::now());
-    while begun.elapsed() < span.measured {
-        responder.turn(&ring)?;
-    }
-    let (cpu, wall) = (process.cpu_time()?.saturating_sub(cpu), begun.elapsed());
-    Ok(Figures { messages: responder.requests(&ring) - before, cpu, wall, latency: histogram()? })
-}
+/// How long clients take at most to handle what was answered last.
+const SETTLING: Duration = Duration::from_millis(2);
 
-struct Responder {
+/// The connections of a process, whose messages are answered.
+pub struct Responder {
     poll: Poll,
+    ring: Ring,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
 }
 
+impl Load for Responder {
+    /// Clients wait for their answers between.
+    fn go_on(&mut self, span: Duration, tally: &mut Tally) -> io::Result<()> {
+        let (before, begun) = (self.requests(), Instant::now());
+        while begun.elapsed() < span {
+            self.turn()?;
+        }
+        std::thread::sleep(SETTLING);
+        tally.messages += self.requests() - before;
+        Ok(())
+    }
+}
+
 impl Responder {
-    fn accept(listener: &TcpListener, connections: usize) -> io::Result<Self> {
+    pub fn accept(listener: &TcpListener, shape: Shape) -> io::Result<Self> {
         let poll = Poll::new()?;
         let accept = |number| {
             let socket = handshake(accepted(listener)?)?;
@@ -49,20 +50,21 @@ impl Responder {
             poll.add(&socket, number as u64, Interest::Read)?;
             Ok::<_, io::Error>(Connection::new(socket))
         };
-        let connections = (0..connections).map(accept).collect::<io::Result<_>>()?;
-        Ok(Self { poll, connections, buffer: vec![0; BUFFER] })
+        let connections = (0..shape.connections).map(accept).collect::<io::Result<_>>()?;
+        let ring = Ring::new(shape.size, shape.in_flight);
+        Ok(Self { poll, ring, connections, buffer: vec![0; BUFFER] })
     }
 
-    fn requests(&self, ring: &Ring) -> u64 {
-        self.connections.iter().map(|connection| connection.requests(ring)).sum()
+    fn requests(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.requests(&self.ring)).sum()
     }
 
-    fn turn(&mut self, ring: &Ring) -> io::Result<()> {
+    fn turn(&mut self) -> io::Result<()> {
         let mut changes = Vec::new();
         for ready in self.poll.wait(Patience::None)? {
             let connection = &mut self.connections[ready.number as usize];
             let before = connection.state;
-            match connection.handle(&mut self.buffer, ring) {
+            match connection.handle(&mut self.buffer, &self.ring) {
                 State::Ended => return Err(io::Error::other("the client has closed a connection")),
                 state if state != before => changes.push(ready.number),
                 _ => {}

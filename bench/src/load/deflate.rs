@@ -3,11 +3,11 @@
 use super::echo::Shape;
 use super::handshake::{self, Opening};
 use super::json::{self, Context, Inflater};
-use super::{Figures, Span, histogram};
-use crate::server::Server;
+use super::session::{Load, Tally};
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::time::Instant;
-use std::{collections::VecDeque, net::TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 use wire::poll::{Interest, Patience, Poll, now};
 use wire::{TEXT, frame_in};
 
@@ -21,40 +21,13 @@ const OFFER_ALONE: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_
 /// Different messages that a connection sends in turn.
 const MESSAGES: usize = 64;
 
-/// What was measured, and how long the answers were: bytes on the wire per byte of the messages.
-pub type Compressed = (Figures, f64);
-
-/// Sends to a server, and measures it.
-pub fn run(server: &Server, shape: Shape, context: Context, span: Span) -> io::Result<Compressed> {
-    let mut load = Load::open(server, shape, context)?;
-    let begun = Instant::now();
-    while begun.elapsed() < span.warm_up {
-        load.turn()?;
-    }
-    load.figures = figures()?;
-    load.answered = 0;
-    let (cpu, begun) = (server.cpu_time()?, Instant::now());
-    while begun.elapsed() < span.measured {
-        load.turn()?;
-    }
-    let mut figures = load.figures;
-    (figures.cpu, figures.wall) = (server.cpu_time()?.saturating_sub(cpu), begun.elapsed());
-    let ratio = load.answered as f64 / (figures.messages * shape.size as u64) as f64;
-    Ok((figures, ratio))
-}
-
-fn figures() -> io::Result<Figures> {
-    Ok(Figures { messages: 0, cpu: Default::default(), wall: Default::default(), latency: histogram()? })
-}
-
-struct Load {
+/// The connections to a server.
+pub struct Deflate {
     poll: Poll,
     messages: Vec<Vec<u8>>,
     frames: Vec<Vec<u8>>,
     connections: Vec<Connection>,
-    figures: Figures,
-    /// Bytes of compressed payloads.
-    answered: u64,
+    in_flight: usize,
 }
 
 struct Connection {
@@ -68,35 +41,49 @@ struct Connection {
     since: VecDeque<Instant>,
 }
 
-impl Load {
-    fn open(server: &Server, shape: Shape, context: Context) -> io::Result<Self> {
+impl Deflate {
+    pub fn open(address: SocketAddr, shape: Shape, context: Context) -> io::Result<Self> {
         let lines = if context == Context::Earlier { OFFER } else { OFFER_ALONE };
         let messages: Vec<_> = (0..MESSAGES).map(|index| json::message(shape.size, index)).collect();
         let frames = json::compressed(&messages, context)?;
         let (poll, mut connections) = (Poll::new()?, Vec::new());
         for number in 0..shape.connections {
-            let (socket, input) = handshake::open(server.address, Opening::WebSocket { path: "/", lines })?;
+            let (socket, input) = handshake::open(address, Opening::WebSocket { path: "/", lines })?;
             socket.set_nonblocking(true)?;
             poll.add(&socket, number as u64, Interest::Read)?;
-            let mut connection = Connection::new(socket, input);
-            (0..shape.in_flight).for_each(|_| connection.queue(&frames));
-            connection.write()?;
-            connections.push(connection);
+            connections.push(Connection::new(socket, input));
         }
-        Ok(Self { poll, messages, frames, connections, figures: figures()?, answered: 0 })
+        Ok(Self { poll, messages, frames, connections, in_flight: shape.in_flight })
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    fn turn(&mut self, sends_on: impl Fn() -> bool, tally: &mut Tally) -> io::Result<()> {
         for ready in self.poll.wait(Patience::None)? {
             let connection = &mut self.connections[ready.number as usize];
             connection.read()?;
             while let Some((len, since)) = connection.answer(&self.messages)? {
-                self.figures.latency.saturating_record(since.elapsed().as_nanos() as u64);
-                self.figures.messages += 1;
-                self.answered += len as u64;
-                connection.queue(&self.frames);
+                tally.took(since.elapsed());
+                tally.messages += 1;
+                tally.wire += len as u64;
+                tally.plain += self.messages[0].len() as u64;
+                if sends_on() {
+                    connection.queue(&self.frames);
+                }
             }
             connection.write()?;
+        }
+        Ok(())
+    }
+}
+
+impl Load for Deflate {
+    fn go_on(&mut self, span: Duration, tally: &mut Tally) -> io::Result<()> {
+        for connection in &mut self.connections {
+            (0..self.in_flight).for_each(|_| connection.queue(&self.frames));
+            connection.write()?;
+        }
+        let begun = Instant::now();
+        while self.connections.iter().any(|connection| !connection.since.is_empty()) {
+            self.turn(|| begun.elapsed() < span, tally)?;
         }
         Ok(())
     }

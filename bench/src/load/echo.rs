@@ -1,12 +1,11 @@
 //! Echo: each connection keeps some messages in flight, and sends the next one when one has come back right.
 
 use super::handshake::{self, Opening};
-use super::{Figures, Span, histogram};
+use super::session::{Load, Tally};
 use crate::server::Server;
-use hdrhistogram::Histogram;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::Instant;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 use wire::Ring;
 use wire::poll::{Interest, Patience, Poll, now};
 
@@ -30,34 +29,19 @@ enum Until {
     Messages(u64),
 }
 
-/// Sends to a server, and measures it.
-pub fn run(server: &Server, opening: Opening<'_>, shape: Shape, span: Span) -> io::Result<Figures> {
-    let ring = Ring::new(shape.size, shape.in_flight);
-    let mut load = Load::open(server, opening, shape, &ring)?;
-    load.go_on(Until::Time(Instant::now() + span.warm_up))?;
-    load.latency.clear();
-    load.messages = 0;
-    let (cpu, began) = (server.cpu_time()?, Instant::now());
-    load.go_on(Until::Time(began + span.measured))?;
-    let (cpu, wall) = (server.cpu_time()?.saturating_sub(cpu), began.elapsed());
-    Ok(Figures { messages: load.messages, cpu, wall, latency: load.latency })
-}
-
 /// Sends a number of messages, or some more.
 pub fn send(server: &Server, opening: Opening<'_>, shape: Shape, messages: u64) -> io::Result<u64> {
-    let ring = Ring::new(shape.size, shape.in_flight);
-    let mut load = Load::open(server, opening, shape, &ring)?;
-    load.go_on(Until::Messages(messages))?;
-    Ok(load.messages)
+    let mut tally = Tally::new()?;
+    Echo::open(server.address, opening, shape)?.send_until(Until::Messages(messages), &mut tally)?;
+    Ok(tally.messages)
 }
 
-struct Load<'a> {
+/// The connections to a server.
+pub struct Echo {
     poll: Poll,
-    ring: &'a Ring,
+    ring: Ring,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
-    messages: u64,
-    latency: Histogram<u32>,
 }
 
 struct Connection {
@@ -72,40 +56,41 @@ struct Connection {
     is_blocked: bool,
 }
 
-impl<'a> Load<'a> {
-    fn open(server: &Server, opening: Opening<'_>, shape: Shape, ring: &'a Ring) -> io::Result<Self> {
-        let poll = Poll::new()?;
+impl Echo {
+    pub fn open(address: SocketAddr, opening: Opening<'_>, shape: Shape) -> io::Result<Self> {
+        let (poll, ring) = (Poll::new()?, Ring::new(shape.size, shape.in_flight));
         let mut connections = Vec::new();
-        let opened = handshake::open_many(server.address, opening, shape.connections)?;
+        let opened = handshake::open_many(address, opening, shape.connections)?;
         for (number, (socket, _)) in opened.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
             poll.add(&socket, number as u64, Interest::Read)?;
             connections.push(Connection::new(socket, shape.in_flight));
         }
-        Ok(Self { poll, ring, connections, buffer: vec![0; BUFFER], messages: 0, latency: histogram()? })
+        Ok(Self { poll, ring, connections, buffer: vec![0; BUFFER] })
     }
 
-    fn go_on(&mut self, until: Until) -> io::Result<()> {
+    fn send_until(&mut self, until: Until, tally: &mut Tally) -> io::Result<()> {
         let begun = Instant::now();
         for (number, connection) in self.connections.iter_mut().enumerate() {
-            if connection.allowed == 0 {
-                connection.allow(connection.since.len() as u64, self.ring, begun);
-                connection.send(self.ring)?;
-                connection.watch(&self.poll, number as u64)?;
-            }
+            connection.allow(connection.since.len() as u64, &self.ring, begun);
+            connection.send(&self.ring)?;
+            connection.watch(&self.poll, number as u64)?;
         }
         let mut last = begun;
         while match until {
             Until::Time(end) => last < end,
-            Until::Messages(messages) => self.messages < messages,
+            Until::Messages(messages) => tally.messages < messages,
         } {
-            last = self.turn()?;
+            last = self.turn(AndThen::SendOn, tally)?;
+        }
+        while self.connections.iter().any(|connection| !connection.is_at_rest(&self.ring)) {
+            self.turn(AndThen::Rest, tally)?;
         }
         Ok(())
     }
 
     /// Serves every socket that is ready.
-    fn turn(&mut self) -> io::Result<Instant> {
+    fn turn(&mut self, and_then: AndThen, tally: &mut Tally) -> io::Result<Instant> {
         let mut blocked = Vec::new();
         let ready = self.poll.wait(Patience::None)?;
         let time = Instant::now();
@@ -113,15 +98,16 @@ impl<'a> Load<'a> {
             let connection = &mut self.connections[ready.number as usize];
             let was_blocked = connection.is_blocked;
             if ready.readable {
-                let done = connection.receive(&mut self.buffer, self.ring)?;
-                for since in connection.took(done, self.ring) {
-                    let latency = time.saturating_duration_since(since).as_nanos() as u64;
-                    self.latency.saturating_record(latency);
+                let done = connection.receive(&mut self.buffer, &self.ring)?;
+                for since in connection.took(done, &self.ring) {
+                    tally.took(time.saturating_duration_since(since));
                 }
-                self.messages += done;
-                connection.allow(done, self.ring, time);
+                tally.messages += done;
+                if and_then == AndThen::SendOn {
+                    connection.allow(done, &self.ring, time);
+                }
             }
-            connection.send(self.ring)?;
+            connection.send(&self.ring)?;
             if connection.is_blocked != was_blocked {
                 blocked.push(ready.number);
             }
@@ -131,6 +117,19 @@ impl<'a> Load<'a> {
         }
         Ok(time)
     }
+}
+
+impl Load for Echo {
+    fn go_on(&mut self, span: Duration, tally: &mut Tally) -> io::Result<()> {
+        self.send_until(Until::Time(Instant::now() + span), tally)
+    }
+}
+
+/// What becomes of a connection whose message has come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AndThen {
+    SendOn,
+    Rest,
 }
 
 impl Connection {
@@ -153,6 +152,11 @@ impl Connection {
         let before = self.received / frame;
         self.received += read as u64;
         Ok(self.received / frame - before)
+    }
+
+    /// Whether every message came back.
+    fn is_at_rest(&self, ring: &Ring) -> bool {
+        self.received / ring.responses.frame_len as u64 == self.allowed / ring.requests.frame_len as u64
     }
 
     /// When the last `done` messages that came back had been sent.

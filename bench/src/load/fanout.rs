@@ -82,7 +82,8 @@ pub fn run(server: &Server, dialect: Dialect, shape: Shape, span: Span) -> io::R
         crowd.turn()?;
     }
     let (cpu, wall) = (server.cpu_time()?.saturating_sub(cpu), begun.elapsed());
-    let figures = Figures { messages: crowd.delivered - delivered, cpu, wall, latency: crowd.latency };
+    let figures =
+        Figures { messages: crowd.delivered - delivered, cpu, wall, latency: crowd.latency, ratio: None };
     Ok((figures, crowd.frame_len))
 }
 

@@ -9,6 +9,7 @@ pub mod handshake;
 pub mod idle;
 pub mod json;
 pub mod link;
+pub mod session;
 
 use hdrhistogram::Histogram;
 use std::io;
@@ -31,6 +32,8 @@ pub struct Figures {
     pub wall: Duration,
     /// From a message's write to the read that brought the whole answer, in nanoseconds.
     pub latency: Histogram<u32>,
+    /// Of compressed answers: bytes on the wire per byte of what they say.
+    pub ratio: Option<f64>,
 }
 
 impl Figures {

@@ -1,10 +1,10 @@
 //! Clients against a responder.
 
-use super::{Row, Section, Stage, Target, Work, sample};
+use super::{Row, Section, Stage, Target, Way, Work};
 use crate::contestant::Contestant::{self, *};
-use crate::load::clients;
+use crate::load::clients::Responder;
 use crate::load::echo::Shape;
-use crate::measured::Sample;
+use crate::load::session::{self, Session};
 use std::io;
 use std::net::TcpListener;
 
@@ -29,14 +29,17 @@ struct Client(Shape);
 
 impl Work for Client {
     /// The client is the process that is measured, on the processor of servers.
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+    fn begin(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Box<dyn Session>> {
         let Shape { size, connections, in_flight } = self.0;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut arguments = vec!["--connect".to_owned(), listener.local_addr()?.to_string()];
         arguments.extend([connections, size, in_flight].map(|number| number.to_string()));
         let process = stage.start(contestant, &arguments)?;
-        let mut sample = sample(&clients::run(&process, &listener, self.0, stage.effort.span)?)?;
-        sample.retain(|figure, _| figure != "p50" && figure != "p99");
-        Ok(sample)
+        let load = Responder::accept(&listener, self.0)?;
+        session::begin(process, load, stage.effort.span.warm_up)
+    }
+
+    fn way(&self) -> Way {
+        Way::InTurns
     }
 }

@@ -1,11 +1,11 @@
 //! Echo, plain and compressed.
 
-use super::{Row, START, Section, Stage, Target, Work, sample};
+use super::{Row, START, Section, Stage, Target, Way, Work};
 use crate::contestant::Contestant::{self, *};
 use crate::effort::{Effort, Extent};
 use crate::load::echo::{self, Shape};
+use crate::load::session::{self, Session};
 use crate::load::{deflate, handshake::Opening, json::Context};
-use crate::measured::Sample;
 use std::io;
 use std::time::Duration;
 use wire::Ring;
@@ -132,13 +132,19 @@ pub fn scale_rows() -> Vec<Row> {
 }
 
 impl Work for Echo {
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+    fn begin(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Box<dyn Session>> {
         let mut arguments = arguments(contestant, self.shape);
         if self.style == Style::Sent && contestant != Floor {
             arguments.push("--send".into());
         }
         let server = stage.start(contestant, &arguments)?;
-        sample(&echo::run(&server, opening(contestant), self.shape, stage.effort.span)?)
+        let load = echo::Echo::open(server.address, opening(contestant), self.shape)?;
+        session::begin(server, load, stage.effort.span.warm_up)
+    }
+
+    /// Many connections to several servers at once would need too many sockets.
+    fn way(&self) -> Way {
+        if self.shape.connections > 1000 { Way::InOneGo } else { Way::InTurns }
     }
 
     fn rounds(&self, effort: Effort) -> usize {
@@ -159,13 +165,15 @@ impl Work for Echo {
 }
 
 impl Work for Deflate {
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+    fn begin(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Box<dyn Session>> {
         let asked = if contestant == Light { "--light" } else { "--deflate" };
         let server = stage.start(contestant, &[asked.into()])?;
-        let (figures, ratio) = deflate::run(&server, self.0, self.1, stage.effort.span)?;
-        let mut sample = sample(&figures)?;
-        sample.insert("ratio".into(), ratio);
-        Ok(sample)
+        let load = deflate::Deflate::open(server.address, self.0, self.1)?;
+        session::begin(server, load, stage.effort.span.warm_up)
+    }
+
+    fn way(&self) -> Way {
+        Way::InTurns
     }
 }
 

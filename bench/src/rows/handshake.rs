@@ -1,10 +1,10 @@
 //! Handshakes without TLS.
 
 use super::echo::OPENING;
-use super::{Row, Section, Stage, Target, Work, sample};
+use super::{Row, Section, Stage, Target, Way, Work};
 use crate::contestant::Contestant::{self, *};
-use crate::load::churn;
-use crate::measured::Sample;
+use crate::load::churn::Churn;
+use crate::load::session::{self, Session};
 use std::io;
 
 pub fn rows() -> Vec<Row> {
@@ -22,8 +22,13 @@ pub fn rows() -> Vec<Row> {
 struct Handshakes;
 
 impl Work for Handshakes {
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+    fn begin(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Box<dyn Session>> {
         let server = stage.start(contestant, &[])?;
-        sample(&churn::run(&server, OPENING, stage.effort.span)?)
+        let load = Churn::new(server.address, OPENING);
+        session::begin(server, load, stage.effort.span.warm_up)
+    }
+
+    fn way(&self) -> Way {
+        Way::InTurns
     }
 }

@@ -14,6 +14,7 @@ mod threads;
 use crate::contestant::Contestant;
 use crate::effort::Effort;
 use crate::load::Figures;
+use crate::load::session::Session;
 use crate::measured::{Measured, Sample, interleaved};
 use crate::paths::Paths;
 use crate::server::{Launch, Server};
@@ -72,7 +73,21 @@ pub struct Row {
 
 /// How one server is measured once.
 trait Work {
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample>;
+    /// In one go.
+    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+        let mut session = self.begin(contestant, stage)?;
+        session.go_on(stage.effort.span.measured)?;
+        sample(&session.figures()?)
+    }
+
+    /// What is measured in turns, up to the first turn.
+    fn begin(&self, _: Contestant, _: &Stage<'_>) -> io::Result<Box<dyn Session>> {
+        Err(io::Error::other("it is measured in one go"))
+    }
+
+    fn way(&self) -> Way {
+        Way::InOneGo
+    }
 
     /// Rounds, where they are not as many as the effort says; none where the row is left out.
     fn rounds(&self, effort: Effort) -> usize {
@@ -88,6 +103,15 @@ trait Work {
     fn needs(&self) -> &'static [&'static str] {
         &[]
     }
+}
+
+/// How the servers of a round are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// One after the other.
+    InOneGo,
+    /// All are there, and take turns of some milliseconds: what else the machine does is everybody's.
+    InTurns,
 }
 
 /// Where it is measured.
@@ -139,8 +163,16 @@ impl Row {
         let is_there = |contestant: &&Contestant| missing.iter().all(|(name, _)| name != contestant.name());
         let contestants: Vec<_> = self.contestants.iter().filter(is_there).collect();
         let names: Vec<_> = contestants.iter().map(|contestant| contestant.name()).collect();
-        let measure = |index: usize| self.work.measure(*contestants[index], &stage);
-        let measured = interleaved(&names, self.work.rounds(effort), measure);
+        let round = |order: &[usize]| -> Vec<_> {
+            let contestants = order.iter().map(|&index| *contestants[index]);
+            match self.work.way() {
+                Way::InOneGo => contestants.map(|one| self.work.measure(one, &stage)).collect(),
+                Way::InTurns => {
+                    take_turns(contestants.map(|one| self.work.begin(one, &stage)).collect(), effort)
+                }
+            }
+        };
+        let measured = interleaved(&names, self.work.rounds(effort), round);
         Measured { effort: effort.name.into(), missing, ..measured }
     }
 
@@ -153,6 +185,22 @@ impl Row {
         };
         self.contestants.iter().filter_map(missing).collect()
     }
+}
+
+/// Measures servers in turns, each of which begins with another one.
+fn take_turns(mut sessions: Vec<io::Result<Box<dyn Session>>>, effort: Effort) -> Vec<io::Result<Sample>> {
+    let (count, span) = (sessions.len(), effort.span.measured / effort.turns);
+    for turn in 0..effort.turns as usize {
+        for place in 0..count {
+            let session = &mut sessions[(turn + place) % count];
+            if let Ok(running) = session
+                && let Err(error) = running.go_on(span)
+            {
+                *session = Err(error);
+            }
+        }
+    }
+    sessions.into_iter().map(|session| sample(&session?.figures()?)).collect()
 }
 
 /// Whether there is a file, or a program of that name.
@@ -178,14 +226,17 @@ fn sample(figures: &Figures) -> io::Result<Sample> {
             "not one message came back while it was measured",
         ));
     }
-    let latency = |quantile| figures.latency.value_at_quantile(quantile) as f64;
-    Ok(Sample::from([
+    let mut sample = Sample::from([
         ("cpu".into(), figures.cpu_per_message()),
         ("busy".into(), figures.busy()),
         ("rate".into(), figures.per_second()),
-        ("p50".into(), latency(0.5)),
-        ("p99".into(), latency(0.99)),
-    ]))
+    ]);
+    sample.extend(figures.ratio.map(|ratio| ("ratio".into(), ratio)));
+    if !figures.latency.is_empty() {
+        let latency = |quantile| figures.latency.value_at_quantile(quantile) as f64;
+        sample.extend([("p50".into(), latency(0.5)), ("p99".into(), latency(0.99))]);
+    }
+    Ok(sample)
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use super::echo::OPENING;
 use super::fanout::{arguments, dialect};
-use super::{Row, Section, Stage, Target, Work, sample};
+use super::{Row, Section, Stage, Target, Way, Work};
 use crate::contestant::Contestant::{self, *};
 use crate::effort::{Effort, Extent};
 use crate::load::echo::{self, Shape};
 use crate::load::handshake;
+use crate::load::session::{self, Session};
 use crate::measured::Sample;
 use std::io;
 use std::time::{Duration, Instant};
@@ -55,10 +56,15 @@ pub fn rows() -> Vec<Row> {
 }
 
 impl Work for Threads {
-    fn measure(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Sample> {
+    fn begin(&self, contestant: Contestant, stage: &Stage<'_>) -> io::Result<Box<dyn Session>> {
         let threads = if contestant == OneThread { "--threads=1" } else { "--threads=2" };
         let server = stage.start(contestant, &[threads.into()])?;
-        sample(&echo::run(&server, OPENING, self.0, stage.effort.span)?)
+        let load = echo::Echo::open(server.address, OPENING, self.0)?;
+        session::begin(server, load, stage.effort.span.warm_up)
+    }
+
+    fn way(&self) -> Way {
+        Way::InTurns
     }
 }
 
