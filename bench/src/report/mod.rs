@@ -25,7 +25,9 @@ const METHOD: &str = "\
 A server is a process of its own on processor 0; the load is one thread on processor 1, and checks every answer. A \
 figure is the processor time of the server, user and system, as the kernel counts it, divided by the messages, and that \
 divided by the reference of the same round: figures of different minutes cannot be compared. In every round each server \
-is started anew and has one turn, and each round begins with another server. Tables show medians; in brackets stand the \
+is started anew, and each round begins with another server. Where messages or handshakes are sent to servers one by one, all \
+of a round live at the same time and take turns of some tens of milliseconds, between which nothing is under way, so that what else the machine \
+does is everybody's; rows of fan-out, of memory and of more than 1,000 connections have one turn in a round. Tables show medians; in brackets stand the \
 least and the most. 'Ahead' and 'behind' mean that the 95 % interval of the paired ratio (Student's t on its logarithm) \
 excludes equality. Servers that batch are measured in the fastest shape that their documentation advises; the comments \
 of [`peers/`](peers) say which page advises it.";
