@@ -59,7 +59,7 @@ pub const ALL: Effort = Effort {
     rounds: 15,
     few_rounds: 9,
     span: span(200, 400),
-    turns: 10,
+    turns: 5,
     connections: 1000,
     counted: 4000,
 };

@@ -40,8 +40,9 @@ impl Series {
     }
 }
 
-/// Measures servers in turn, round by round. Each round begins with another one, so that what comes with the order, such
-/// as heat, is everybody's. A server that fails twice in a row is left out from then on.
+/// Measures servers round by round: `round` is told their order, and returns a sample of each in that order. Each round
+/// begins with another one, so that what comes with the order, such as heat, is everybody's. A server that fails, and again
+/// when it is measured alone, is left out from then on.
 pub fn interleaved(
     servers: &[&str],
     rounds: usize,

@@ -39,12 +39,11 @@ impl Server {
         let announces = launch.address.is_none();
         let output = if announces { Stdio::piped() } else { Stdio::null() };
         let program = launch.command.get_program().to_string_lossy().into_owned();
-        let child = launch.command.stdin(Stdio::null()).stdout(output).stderr(log).spawn();
+        let child = spawn(launch.command.stdin(Stdio::null()).stdout(output).stderr(log));
         let child = child.map_err(|error| io::Error::other(format!("{program}: {error}")))?;
         // Known to be wrong until it is known: a server that fails is ended, too.
         let address = launch.address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let mut server = Self { child, address };
-        pin(server.id(), SERVER_CPU)?;
         if announces {
             server.address = server.announced()?;
         } else {
@@ -124,12 +123,13 @@ impl Server {
         Ok(sets.iter().map(Vec::len).collect())
     }
 
-    /// Bytes of memory that are its own: anonymous, and resident.
+    /// Bytes of memory that are its own: anonymous, and resident. Counted page by page: `VmRSS` is a sum of counters of
+    /// each processor, which are added up only now and then.
     pub fn resident(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let maps = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id()))?;
+        let line = maps.lines().find_map(|line| line.strip_prefix("Anonymous:"));
         let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+        kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| io::Error::other("no memory in /proc"))
     }
 }
 
@@ -150,8 +150,7 @@ fn ended(status: ExitStatus) -> io::Error {
 /// Runs a program on the processor of servers. What it writes.
 pub fn output(launch: Launch, log: File) -> io::Result<String> {
     let mut command = launch.command;
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
-    pin(child.id(), SERVER_CPU)?;
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log))?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!("{command:?} ended with {}", output.status)));
@@ -164,16 +163,24 @@ pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-/// Keeps this process, the load, on its processor.
-pub fn pin_load() -> io::Result<()> {
-    pin(std::process::id(), LOAD_CPU)
+/// Starts a program on the processor of servers. It inherits that, with every thread that it will have: one that is moved
+/// there later may have counted two processors before.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    pin_to(SERVER_CPU)?;
+    let child = command.spawn();
+    pin_load()?;
+    child
 }
 
-fn pin(process: u32, cpu: usize) -> io::Result<()> {
+/// Keeps this thread, the load, on its processor.
+pub fn pin_load() -> io::Result<()> {
+    pin_to(LOAD_CPU)
+}
+
+fn pin_to(cpu: usize) -> io::Result<()> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu);
-    let process = rustix::process::Pid::from_raw(process as i32);
-    Ok(sched_setaffinity(process, &cpus)?)
+    Ok(sched_setaffinity(None, &cpus)?)
 }
 
 /// The file that a line of an epoll in /proc/PID/fdinfo says is watched.

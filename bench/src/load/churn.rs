@@ -14,14 +14,15 @@ const UNDER_WAY: usize = 32;
 
 /// Opens as many connections. Each is closed again.
 pub fn open(server: &Server, opening: Opening<'static>, connections: u64) -> io::Result<u64> {
-    let mut churn = Churn::new(server.address, opening);
+    let (mut churn, mut tally) = (Churn::new(server.address, opening), Tally::new()?);
     for _ in 0..connections {
         churn.begin()?;
-        churn.end()?;
+        churn.end(&mut tally)?;
     }
-    Ok(connections)
+    Ok(tally.messages)
 }
 
+/// Connections to a server that are about to be open.
 pub struct Churn {
     address: SocketAddr,
     opening: Opening<'static>,
@@ -31,15 +32,14 @@ pub struct Churn {
 impl Load for Churn {
     fn go_on(&mut self, span: Duration, tally: &mut Tally) -> io::Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < span || !self.under_way.is_empty() {
-            let sends_on = begun.elapsed() < span;
-            if sends_on {
-                self.begin()?;
+        while begun.elapsed() < span {
+            self.begin()?;
+            if self.under_way.len() >= UNDER_WAY {
+                self.end(tally)?;
             }
-            if self.under_way.len() >= UNDER_WAY || !sends_on {
-                tally.took(self.end()?);
-                tally.messages += 1;
-            }
+        }
+        while !self.under_way.is_empty() {
+            self.end(tally)?;
         }
         Ok(())
     }
@@ -56,12 +56,14 @@ impl Churn {
         Ok(())
     }
 
-    /// Ends the oldest handshake. How long it took.
-    fn end(&mut self) -> io::Result<Duration> {
-        let Some((mut socket, begun)) = self.under_way.pop_front() else { return Ok(Duration::ZERO) };
+    /// Ends the oldest handshake.
+    fn end(&mut self, tally: &mut Tally) -> io::Result<()> {
+        let Some((mut socket, begun)) = self.under_way.pop_front() else { return Ok(()) };
         handshake::end(&mut socket)?;
         // Closed by a reset: ports that linger would run out within seconds.
         set_socket_linger(&socket, Some(Duration::ZERO))?;
-        Ok(begun.elapsed())
+        tally.record(begun.elapsed());
+        tally.messages += 1;
+        Ok(())
     }
 }

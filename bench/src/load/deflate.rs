@@ -3,6 +3,7 @@
 use super::echo::Shape;
 use super::handshake::{self, Opening};
 use super::json::{self, Context, Inflater};
+use super::patient;
 use super::session::{Load, Tally};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -61,7 +62,7 @@ impl Deflate {
             let connection = &mut self.connections[ready.number as usize];
             connection.read()?;
             while let Some((len, since)) = connection.answer(&self.messages)? {
-                tally.took(since.elapsed());
+                tally.record(since.elapsed());
                 tally.messages += 1;
                 tally.wire += len as u64;
                 tally.plain += self.messages[0].len() as u64;
@@ -83,6 +84,7 @@ impl Load for Deflate {
         }
         let begun = Instant::now();
         while self.connections.iter().any(|connection| !connection.since.is_empty()) {
+            patient(begun + span)?;
             self.turn(|| begun.elapsed() < span, tally)?;
         }
         Ok(())

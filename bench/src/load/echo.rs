@@ -1,6 +1,7 @@
 //! Echo: each connection keeps some messages in flight, and sends the next one when one has come back right.
 
 use super::handshake::{self, Opening};
+use super::patient;
 use super::session::{Load, Tally};
 use crate::server::Server;
 use std::io::{self, Read, Write};
@@ -84,6 +85,7 @@ impl Echo {
             last = self.turn(AndThen::SendOn, tally)?;
         }
         while self.connections.iter().any(|connection| !connection.is_at_rest(&self.ring)) {
+            patient(last)?;
             self.turn(AndThen::Rest, tally)?;
         }
         Ok(())
@@ -100,7 +102,7 @@ impl Echo {
             if ready.readable {
                 let done = connection.receive(&mut self.buffer, &self.ring)?;
                 for since in connection.took(done, &self.ring) {
-                    tally.took(time.saturating_duration_since(since));
+                    tally.record(time.saturating_duration_since(since));
                 }
                 tally.messages += done;
                 if and_then == AndThen::SendOn {

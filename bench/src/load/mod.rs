@@ -13,7 +13,7 @@ pub mod session;
 
 use hdrhistogram::Histogram;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a load goes on.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,15 @@ impl Figures {
     pub fn per_second(&self) -> f64 {
         self.messages as f64 / self.wall.as_secs_f64()
     }
+}
+
+/// The longest that a server may take to answer what is under way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Fails once the answers to what was sent before `end` take too long.
+fn patient(end: Instant) -> io::Result<()> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "not every message came back");
+    if end.elapsed() < PATIENCE { Ok(()) } else { Err(late()) }
 }
 
 fn histogram() -> io::Result<Histogram<u32>> {

@@ -35,8 +35,8 @@ struct Running<L> {
     server: Server,
     load: L,
     tally: Tally,
-    /// The server's processor time when it was warm. It takes none while it is not kept busy.
-    before: Duration,
+    /// The server's processor time before its first turn. It takes hardly any between its turns.
+    before: Option<Duration>,
     wall: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Tally {
         Ok(Self { messages: 0, latency: histogram()?, wire: 0, plain: 0 })
     }
 
-    pub fn took(&mut self, latency: Duration) {
+    pub fn record(&mut self, latency: Duration) {
         self.latency.saturating_record(latency.as_nanos() as u64);
     }
 }
@@ -57,12 +57,14 @@ pub fn begin<L: Load + 'static>(
     warm_up: Duration,
 ) -> io::Result<Box<dyn Session>> {
     load.go_on(warm_up, &mut Tally::new()?)?;
-    let before = server.cpu_time()?;
-    Ok(Box::new(Running { server, load, tally: Tally::new()?, before, wall: Duration::ZERO }))
+    Ok(Box::new(Running { server, load, tally: Tally::new()?, before: None, wall: Duration::ZERO }))
 }
 
 impl<L: Load> Session for Running<L> {
     fn go_on(&mut self, span: Duration) -> io::Result<()> {
+        if self.before.is_none() {
+            self.before = Some(self.server.cpu_time()?);
+        }
         let begun = Instant::now();
         self.load.go_on(span, &mut self.tally)?;
         self.wall += begun.elapsed();
@@ -70,7 +72,7 @@ impl<L: Load> Session for Running<L> {
     }
 
     fn figures(self: Box<Self>) -> io::Result<Figures> {
-        let cpu = self.server.cpu_time()?.saturating_sub(self.before);
+        let cpu = self.server.cpu_time()?.saturating_sub(self.before.unwrap_or_default());
         let Tally { messages, latency, wire, plain } = self.tally;
         let ratio = (plain > 0).then(|| wire as f64 / plain as f64);
         Ok(Figures { messages, cpu, wall: self.wall, latency, ratio })

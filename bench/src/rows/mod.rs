@@ -187,11 +187,13 @@ impl Row {
     }
 }
 
-/// Measures servers in turns, each of which begins with another one.
+/// Measures servers in turns, each of which begins with another one. Every other time they come in the opposite order, so
+/// that nobody always follows the same one.
 fn take_turns(mut sessions: Vec<io::Result<Box<dyn Session>>>, effort: Effort) -> Vec<io::Result<Sample>> {
     let (count, span) = (sessions.len(), effort.span.measured / effort.turns);
     for turn in 0..effort.turns as usize {
         for place in 0..count {
+            let place = if turn % 2 == 0 { place } else { count - 1 - place };
             let session = &mut sessions[(turn + place) % count];
             if let Ok(running) = session
                 && let Err(error) = running.go_on(span)
@@ -242,7 +244,10 @@ fn sample(figures: &Figures) -> io::Result<Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effort::SMOKE;
+    use std::cell::RefCell;
     use std::collections::HashSet;
+    use std::rc::Rc;
 
     #[test]
     fn each_row_has_an_id_of_its_own_and_sockeye_in_it() {
@@ -261,6 +266,34 @@ mod tests {
         let lacks = |missing| rows[0].lacks(&Measured { missing, ..Measured::default() }, &paths);
         assert!(!lacks(now));
         assert!(lacks(vec![("sockeye".into(), "cargo".into())]));
+    }
+
+    /// Tells a log which of them had its turn.
+    struct Turn(usize, Rc<RefCell<Vec<usize>>>);
+
+    impl Session for Turn {
+        fn go_on(&mut self, _: Duration) -> io::Result<()> {
+            let mut log = self.1.borrow_mut();
+            log.push(self.0);
+            if self.0 == 1 && log.len() > 3 { Err(io::Error::other("gone")) } else { Ok(()) }
+        }
+
+        fn figures(self: Box<Self>) -> io::Result<Figures> {
+            let latency = hdrhistogram::Histogram::new(3).map_err(io::Error::other)?;
+            let (cpu, wall) = (Duration::from_secs(self.0 as u64), Duration::from_secs(1));
+            Ok(Figures { messages: 1, cpu, wall, latency, ratio: None })
+        }
+    }
+
+    #[test]
+    fn servers_take_turns_and_go_on_without_one_that_fails() {
+        let log = Rc::default();
+        let session = |number| Ok(Box::new(Turn(number, Rc::clone(&log))) as Box<dyn Session>);
+        let sessions = (0..3).map(session).chain([Err(io::Error::other("did not start"))]).collect();
+        let samples = take_turns(sessions, SMOKE);
+        assert_eq!(log.borrow()[..], [0, 1, 2, 0, 2, 1, 2, 0]);
+        let cpu = |sample: io::Result<Sample>| sample.ok().and_then(|sample| sample.get("cpu").copied());
+        assert_eq!(samples.into_iter().map(cpu).collect::<Vec<_>>(), [Some(0.0), None, Some(2e9), None]);
     }
 
     #[test]

@@ -202,11 +202,7 @@ impl MessageBuffer {
         let plain = Piece { bytes: std::mem::take(&mut self.bytes), key: [0; 4] };
         self.bytes.reserve_exact(len + more.min(len));
         for piece in iter::once(plain).chain(std::mem::take(&mut self.pieces)) {
-            match piece.key {
-                // The system knows better how to copy much of what is not masked.
-                [0, 0, 0, 0] => self.bytes.extend_from_slice(&piece.bytes),
-                key => append(&mut self.bytes, &piece.bytes, key),
-            }
+            append(&mut self.bytes, &piece.bytes, piece.key);
         }
     }
 

@@ -19,9 +19,9 @@ const READ_SOME: usize = 32 << 10;
 /// From this many unparsed bytes on a connection keeps the block itself instead of a copy of the rest.
 const KEEP_MIN: usize = READ_BLOCK / 2;
 
-/// A thread's blocks that connections may keep for a shorter rest: nearly always for the moment until they are polled
-/// again, and without a copy. A program that works long on its messages pins no more than these. While so many are kept,
-/// no read brings more than `READ_SOME`.
+/// A thread's blocks that connections may keep: nearly always for the moment until they are polled again, and without a
+/// copy. A program that works long on its messages pins no more than these. While so many are kept, no read brings more than
+/// `READ_SOME`, so that a rest is short.
 const LENT_MAX: u32 = 8;
 
 /// Read blocks that a thread has in store.
@@ -141,10 +141,10 @@ impl Block {
         self.home.is_some()
     }
 
-    /// Whether it may be kept for a short rest; it is lent then.
-    fn lend(&mut self) -> bool {
+    /// Whether it may be kept for a rest; it is lent then. For a long one it always is, and counts.
+    fn lend(&mut self, rest: usize) -> bool {
         let Some(home) = &self.home else { return false };
-        self.is_lent = home.fetch_add(1, Ordering::Relaxed) < LENT_MAX;
+        self.is_lent = home.fetch_add(1, Ordering::Relaxed) < LENT_MAX || rest >= KEEP_MIN;
         if !self.is_lent {
             home.fetch_sub(1, Ordering::Relaxed);
         }
@@ -249,9 +249,7 @@ pub(crate) fn return_read(block: Box<Block>, rest: &mut Rest, because: Because) 
 #[inline(never)] // most reads bring whole messages
 fn keep(mut block: Box<Block>, because: Because) -> Rest {
     let len = block.bytes.len() - block.parsed;
-    let is_long = len >= KEEP_MIN;
-    let is_lent = (is_long || because == Because::MayParseOn) && block.lend();
-    if is_long || is_lent {
+    if (len >= KEEP_MIN || because == Because::MayParseOn) && block.lend(len) {
         return Rest(Some(block));
     }
     let rest = Rest::new(BytesMut::from(&block.bytes[block.parsed..]));
@@ -339,10 +337,15 @@ mod tests {
         assert_eq!(room(&mut block), READ_SOME);
         rests.pop();
         assert_eq!(room(&mut block), READ_BLOCK);
-        let mut long = Rest::default();
-        return_read(block_of(READ_BLOCK), &mut long, Because::Waiting);
-        assert_eq!(lent(), LENT_MAX, "a long rest counts as well");
+        let long = [(); 2].map(|()| {
+            let mut long = Rest::default();
+            return_read(block_of(READ_BLOCK), &mut long, Because::Waiting);
+            long
+        });
+        assert_eq!(lent(), LENT_MAX + 1, "a long rest counts in any case");
         assert_eq!(room(&mut block), READ_SOME);
+        drop((rests, long));
+        assert_eq!((lent(), room(&mut block)), (0, READ_BLOCK));
     }
 
     #[test]

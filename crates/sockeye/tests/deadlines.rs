@@ -14,11 +14,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn open(keep_alive: KeepAlive) -> (DuplexStream, WebSocket<DuplexStream>) {
+    open_after(Duration::ZERO, keep_alive).await
+}
+
+/// The request comes after some time, for which the handshake has set its timer.
+async fn open_after(wait: Duration, keep_alive: KeepAlive) -> (DuplexStream, WebSocket<DuplexStream>) {
     let mut limits = Limits::default();
     limits.timing.keep_alive = keep_alive;
     limits.timing.write = Some(5 * SECOND);
     let (mut peer, far) = duplex(1024);
     let accepting = tokio::spawn(async move { Server::new().limits(limits).accept(far).await.unwrap() });
+    tokio::time::sleep(wait).await;
     peer.write_all(&request("/", "")).await.unwrap();
     read_head(&mut peer).await;
     (peer, accepting.await.unwrap())
@@ -49,4 +55,28 @@ async fn the_deadline_of_silence_is_kept_behind_a_later_one_of_a_pong() {
     }
     drop(peer);
     serving.await.unwrap().unwrap_err();
+}
+
+/// The handshake's own deadline is 10 s.
+#[tokio::test(start_paused = true)]
+async fn a_ping_leaves_when_it_is_due_whenever_the_handshake_would_have_ended() {
+    for after in [5, 10, 60] {
+        let keep_alive = KeepAlive::Ping { after: after * SECOND, timeout: 60 * SECOND };
+        let (mut peer, mut ws) = open_after(2 * SECOND, keep_alive).await;
+        let start = now();
+        let serving = tokio::spawn(async move { ws.recv().await });
+        let mut ping = [0; 10];
+        peer.read_exact(&mut ping).await.unwrap();
+        assert_eq!((&ping[..2], now() - start), (&[0x89, 8][..], after * SECOND));
+        drop(peer);
+        serving.await.unwrap().unwrap_err();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_deadlines_outlives_that_of_its_handshake() {
+    let (mut peer, mut ws) = open_after(2 * SECOND, KeepAlive::Off).await;
+    assert!(tokio::time::timeout(1000 * SECOND, ws.recv()).await.is_err(), "nothing was said");
+    peer.write_all(&frame(0x82, b"a")).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap().unwrap().as_bytes(), b"a");
 }
