@@ -8,12 +8,14 @@ mod attack;
 #[path = "support/memory.rs"]
 mod memory;
 
-use attack::{Outcome, attack, attack_on, drip, flood};
+use attack::{BUDGET, Outcome, PIPE, attack, attack_on, drip, flood};
+use memory::Memory;
 use sockeye::server::Server;
 use sockeye::{Cause, Deadline, Initiator, Limits, Prepared, ProtocolError, Refusal, Sender};
 use std::time::Duration;
 use support::{close_code, frame, read_head, request, status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, join, simplex};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// A server whose messages are bounded to this many bytes.
@@ -152,6 +154,41 @@ async fn a_peer_that_has_its_messages_echoed_and_never_reads_is_left() {
     .await;
     assert_eq!(cause(&outcome), Cause::Timeout(Deadline::Write));
     assert_eq!(outcome.after, Duration::from_secs(20));
+}
+
+/// Opens a connection whose pipe takes much from the peer and little from the server, floods it with short messages, and
+/// never reads an echo.
+fn flooded(servers: &mut JoinSet<()>, peers: &mut JoinSet<()>) -> Memory {
+    let (from_peer, mut to_server) = simplex(1 << 20);
+    let (mut from_server, to_peer) = simplex(PIPE);
+    let memory = Memory::default();
+    servers.spawn(memory.of(async {
+        let mut ws = Server::new().accept(join(from_peer, to_peer)).await.unwrap();
+        while let Ok(Some(message)) = ws.recv().await {
+            let _ = ws.feed(message).await;
+        }
+    }));
+    peers.spawn(async move {
+        to_server.write_all(&request("/", "")).await.unwrap();
+        read_head(&mut from_server).await;
+        let messages = frame(0x82, &[7; 100]).repeat(10_000);
+        while to_server.write_all(&messages).await.is_ok() {}
+        drop(from_server);
+    });
+    memory
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_peers_that_flood_and_never_read_a_few_hold_a_whole_block() {
+    const PEERS: i64 = 40;
+    let (mut servers, mut peers) = (JoinSet::new(), JoinSet::new());
+    let memories: Vec<_> = (0..PEERS).map(|_| flooded(&mut servers, &mut peers)).collect();
+    sleep(Duration::from_secs(10)).await;
+    let held: i64 = memories.iter().map(|memory| memory.now().task + memory.now().held).sum();
+    // Eight are lent, and four are the thread's.
+    let blocks = (8 + 4) * (132 << 10);
+    assert!(held <= blocks + PEERS * BUDGET, "{held} bytes are held");
+    assert!(held > 8 * (132 << 10), "{held} bytes are held: no block was filled");
 }
 
 #[tokio::test(start_paused = true)]
